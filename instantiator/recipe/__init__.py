@@ -1,0 +1,1 @@
+"""What a recipe declares: its language, its values, its checks."""
