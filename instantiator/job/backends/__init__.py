@@ -1,0 +1,1 @@
+"""The places a job can be executed: a Protocol, one file each."""
