@@ -136,7 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         key="snapshot_mirror",
         variables=("THAW_SNAPSHOT_MIRROR",),
-        help="where packages come from that the mirror has dropped; default: Debian's snapshot archive",
+        help="where packages come from that the mirror has dropped; default: none is asked",
     ),
     Setting(
         key="pip_args",
