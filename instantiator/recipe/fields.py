@@ -69,6 +69,12 @@ EXPECTATION = Mapping(
         Field(key="sha256", kind=SHA256, help="or the digest of the expected bytes"),
         Field(key="compare", kind=COMPARE, help="how the file is compared", default="{rule: bytes}"),
         Field(
+            key="measures",
+            kind=MapOf(key=IDENTIFIER, item=Value(), noun="measure"),
+            help="what the comparison must have counted, as {values_compared: 1130}: so that it cannot pass on less",
+            default="{}",
+        ),
+        Field(
             key="contains",
             kind=ListOf(item=Text(exact=True), minimum=1),
             help="texts that must stand in the output",
