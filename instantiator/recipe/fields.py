@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from instantiator.recipe.fields_image import BASE, CITATION, DEPOSIT, MAINTAINER, SOURCE, STEP
 from instantiator.recipe.fields_program import COMPARE, ENVIRONMENT, GUI, THREAD
-from instantiator.recipe.kinds import Choice, Field, Integer, ListOf, MapOf, Mapping, Text, Value
+from instantiator.recipe.kinds import Choice, Field, Integer, ListOf, MapOf, Mapping, Number, Text, Value
 from instantiator.recipe.model import Expectation, Recipe, RecipeDataset, SmokeTest
 from instantiator.recipe.texts import (
     DATASET_NAME,
@@ -70,7 +70,7 @@ EXPECTATION = Mapping(
         Field(key="compare", kind=COMPARE, help="how the file is compared", default="{rule: bytes}"),
         Field(
             key="measures",
-            kind=MapOf(key=IDENTIFIER, item=Value(), noun="measure"),
+            kind=MapOf(key=IDENTIFIER, item=Number(), noun="measure"),
             help="what the comparison must have counted, as {values_compared: 1130}: so that it cannot pass on less",
             default="{}",
         ),

@@ -297,7 +297,7 @@ class Expectation:
     file: str | None = None
     sha256: Digest | None = None
     compare: CompareRule = field(default_factory=CompareRule)
-    measures: Mapping[str, ParameterValue] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
     contains: tuple[str, ...] = ()
 
 
