@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import NewType
 
-from provenance.digest import Digest
-
-ImageDigest = NewType("ImageDigest", str)
-"""The digest of an image's configuration, `sha256:<64 hex>`: what Docker calls the image ID."""
+from instantiator.engine.values import ImageDigest as ImageDigest
+from instantiator.engine.values import Mount as Mount
 
 RunId = NewType("RunId", str)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """A folder of this host made visible in the container. `digest` is that of the tree, where it is known."""
-
-    source: Path
-    target: str
-    read_only: bool = True
-    digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ from instantiator.recipe.build import build_recipe
 from instantiator.recipe.crosscheck import check_across
 from instantiator.recipe.errors import Mistake, RecipeInvalid, RecipeUnknown
 from instantiator.recipe.fields import RECIPE
+from instantiator.recipe.find import RECIPE_FILE
+from instantiator.recipe.find import find_recipe as find_recipe
+from instantiator.recipe.find import find_recipes as find_recipes
 from instantiator.recipe.model import Location, Recipe
 from instantiator.recipe.nodes import NotReadable, read_nodes
 from instantiator.recipe.reader import Reading, read_language
-from instantiator.recipe.versions import version_key
-from instantiator.recipe.words import suggest
 from provenance.digest import Digest, TreeEntry, digest_bytes, digest_file, make_tree
 
-RECIPE_FILE = "recipe.yaml"
 DIGESTED_FOLDERS = ("data", "files", "smoke")
 
 
@@ -32,29 +32,6 @@ def load_recipe(folder: Path) -> Recipe:
         raise RecipeInvalid([_mistake(file, line, message) for line, message in reading.mistakes])
     digest = _digest_recipe(content, folder, entries)
     return build_recipe(reading.root, folder=folder, digest=digest, lines=reading.lines)
-
-
-def find_recipes(recipes_dir: Path) -> tuple[Path, ...]:
-    """The folders of all recipes, by name, then from the oldest to the newest version."""
-    files = recipes_dir.glob(f"*/*/{RECIPE_FILE}")
-    return tuple(sorted((file.parent for file in files), key=lambda f: (f.parent.name, version_key(f.name))))
-
-
-def find_recipe(recipes_dir: Path, name: str) -> Path:
-    """The folder of `NAME` (newest version) or `NAME/VERSION`; raises `RecipeUnknown` naming the nearest."""
-    folders = find_recipes(recipes_dir)
-    wanted, _, version = name.partition("/")
-    for folder in reversed(folders):
-        if folder.parent.name == wanted and version in ("", folder.name):
-            return folder
-    known = {folder.parent.name: None for folder in folders}
-    if wanted in known:
-        known = {f"{wanted}/{folder.name}": None for folder in folders if folder.parent.name == wanted}
-    raise RecipeUnknown(
-        f"there is no recipe {name!r}{suggest(name, known)}",
-        where=str(recipes_dir),
-        hint="thaw list shows every recipe; a new one begins with: thaw recipe new NAME",
-    )
 
 
 def _read_file(file: Path) -> bytes:

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from instantiator.recipe.errors import ParameterInvalid, ParameterMistake
 from instantiator.recipe.model import Parameter, ParameterType, ParameterValue, Thread
-from instantiator.recipe.scalars import find_control, shorten
-from instantiator.recipe.words import suggest
+from instantiator.recipe.words import find_control, shorten, suggest
 
 BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 TIME_PATTERN = (

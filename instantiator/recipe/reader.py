@@ -23,8 +23,8 @@ from instantiator.recipe.kinds import (
 )
 from instantiator.recipe.model import line_of
 from instantiator.recipe.nodes import ListNode, MapNode, Node, ScalarNode
-from instantiator.recipe.scalars import Wrong, shorten
-from instantiator.recipe.words import nearest, suggest
+from instantiator.recipe.scalars import Wrong
+from instantiator.recipe.words import nearest, shorten, suggest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from instantiator.recipe.kinds import Boolean, Choice, Duration, Integer, Number, Size, Text, Value
 from instantiator.recipe.nodes import ScalarNode
-from instantiator.recipe.words import suggest
+from instantiator.recipe.words import find_control, shorten, suggest
 
 
 class Wrong(Exception):
@@ -117,21 +116,6 @@ def read_plain(node: ScalarNode) -> str | int | float | bool:
 def is_number(text: str) -> bool:
     """Whether today's YAML readers take the unquoted `text` for a number."""
     return bool(_DECIMAL.fullmatch(text))
-
-
-def find_control(text: str, *, allowed: str = "") -> str | None:
-    """The first character that is no text: control characters, line separators, halves of a pair."""
-    if text.isascii() and text.isprintable():
-        return None
-    for sign in text:
-        if sign not in allowed and unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp"):
-            return sign
-    return None
-
-
-def shorten(text: str) -> str:
-    """The text in quotes, cut where it is long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _refuse_ambiguous_word(node: ScalarNode) -> None:

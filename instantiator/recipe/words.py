@@ -1,7 +1,8 @@
-"""The nearest right word, for messages; `difflib` is imported only when something is wrong."""
+"""Words for messages: the nearest right one, a text cut short. `difflib` is imported only when something is wrong."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -20,3 +21,18 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if found := nearest(word, names):
         return f" (did you mean {found!r}?)"
     return f" (there is {', '.join(names)})" if 0 < len(names) <= 12 else ""
+
+
+def find_control(text: str, *, allowed: str = "") -> str | None:
+    """The first character that is no text: control characters, line separators, halves of a pair."""
+    if text.isascii() and text.isprintable():
+        return None
+    for sign in text:
+        if sign not in allowed and unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp"):
+            return sign
+    return None
+
+
+def shorten(text: str) -> str:
+    """The text in quotes, cut where it is long."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
