@@ -1,0 +1,1 @@
+"""From a lock to an image whose ID is a function of that lock."""
