@@ -1,0 +1,1 @@
+"""A processing from dataset to record, and its repetition."""
