@@ -1,0 +1,1 @@
+"""new -> lint -> lock -> build -> test -> publish."""
