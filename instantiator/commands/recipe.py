@@ -1,0 +1,230 @@
+"""`thaw recipe`: check, lock, build, rebuild, test; the schema for editors."""
+
+from __future__ import annotations
+
+import click
+
+from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+
+
+@click.group("recipe")
+def recipe_command() -> None:
+    """Check, lock, build, rebuild and test recipes."""
+
+
+@recipe_command.command("list")
+@json_option
+def list_recipes(*, as_json: bool) -> None:
+    """List the recipes of this clone: name, version, title. Keys: recipes[name, version, title]."""
+    from instantiator.recipe.load import find_recipes, load_recipe
+
+    bench = Bench()
+    recipes = [load_recipe(folder) for folder in find_recipes(bench.settings.recipes_dir)]
+    rows = [(recipe.name, recipe.version, recipe.title) for recipe in recipes]
+    data = {"recipes": [{"name": name, "version": version, "title": title} for name, version, title in rows]}
+    show(data, as_json=as_json, human=table(("NAME", "VERSION", "TITLE"), rows))
+
+
+@recipe_command.command("schema")
+@click.option("--json", "as_json", is_flag=True, help="The schema is JSON in any case.")
+def print_schema(*, as_json: bool) -> None:  # noqa: ARG001  # --json is there on every command
+    """Print the JSON Schema of recipe.yaml, for editors that complete and check YAML."""
+    from instantiator.recipe.schema import recipe_schema
+
+    show(recipe_schema(), as_json=True, human=None)
+
+
+@recipe_command.command("lint")
+@click.argument("names", nargs=-1)
+@json_option
+def lint_recipes(names: tuple[str, ...], *, as_json: bool) -> int:
+    """Check recipes (all where none is named). Exit 1 where an error is found.
+
+    Keys: findings[check, severity, file, line, message, fix].
+    """
+    from instantiator.recipe.lint import Severity, run_checks
+    from instantiator.recipe.load import find_recipes, load_recipe
+
+    bench = Bench()
+    if names:
+        recipes = [bench.recipe(name) for name in names]
+    else:
+        recipes = [load_recipe(folder) for folder in find_recipes(bench.settings.recipes_dir)]
+    findings = [finding for recipe in recipes for finding in run_checks(recipe)]
+    lines = [f"{finding}\n    {finding.fix}" for finding in findings]
+    clean = f"{len(recipes)} recipes checked, nothing to say"
+    data = {"findings": [finding.to_json() for finding in findings]}
+    show(data, as_json=as_json, human="\n".join(lines) or clean)
+    return 1 if any(finding.severity is Severity.ERROR for finding in findings) else 0
+
+
+@recipe_command.command("publish")
+@click.argument("name")
+@json_option
+def publish_one(name: str, *, as_json: bool) -> None:
+    """Put a recipe that is locked and lints clean into catalog.yaml. Keys: those of an entry of `thaw list`."""
+    from instantiator.curate.publish import publish_recipe
+
+    entry = publish_recipe(Bench().recipe(name))
+    show(entry.to_json(), as_json=as_json, human=f"{entry.name}/{entry.version}: published, {entry.status}")
+
+
+@recipe_command.command("lock")
+@click.argument("name")
+@click.option(
+    "--check", is_flag=True, help="Only say whether the lock still answers the recipe; exit 1 if not."
+)
+@click.option("--refresh", is_flag=True, help="Resolve again although nothing changed, and show what moved.")
+@json_option
+def lock_one(name: str, *, check: bool, refresh: bool, as_json: bool) -> int:
+    """Resolve all of a recipe to digests and bring every byte into the vault.
+
+    Keys: recipe, locked, changed, lock, packages, wheels, moved, image.
+    """
+    from instantiator.curate.lock import is_locked, lock_recipe
+    from instantiator.image.fetch import missing_deposits
+
+    bench = Bench()
+    recipe = bench.recipe(name)
+    if check:
+        locked = is_locked(recipe)
+        human = (
+            f"{recipe.id}: the lock answers the recipe"
+            if locked
+            else f"{recipe.id}: not locked, or the recipe changed"
+        )
+        show({"recipe": recipe.id, "locked": locked}, as_json=as_json, human=human)
+        return 0 if locked else 1
+    done = lock_recipe(recipe, bench.vault, bench.mirrors, progress(), refresh=refresh)
+    lock = done.lock
+    data = {
+        "recipe": recipe.id,
+        "locked": True,
+        "changed": done.is_changed,
+        "lock": lock.digest,
+        "packages": len(lock.packages),
+        "wheels": len(lock.python),
+        "moved": list(done.moved),
+        "image": lock.image.id if lock.image else None,
+    }
+    words = [f"{recipe.id}: {'locked' if done.is_changed else 'the lock is unchanged'}, {lock.digest}"]
+    words += [f"  {line}" for line in done.moved]
+    awaited = missing_deposits(lock, bench.vault)
+    words += [f"  waits for deposit {deposit.name}: {deposit.file}" for deposit in awaited]
+    show(data, as_json=as_json, human="\n".join(words))
+    return 0
+
+
+@recipe_command.command("build")
+@click.argument("name")
+@click.option(
+    "--offline", is_flag=True, help="Fetch nothing: build from the vault alone, or say what it lacks."
+)
+@click.option("--force", is_flag=True, help="Build although the engine holds the image.")
+@json_option
+def build_one(name: str, *, offline: bool, force: bool, as_json: bool) -> None:
+    """Build the image of a recipe's lock and load it into the engine.
+
+    The build itself never has a network. Keys: recipe, image, built (false where the engine had it), bytes,
+    name.
+    """
+    from instantiator.curate.build import build_recipe
+
+    bench = Bench()
+    built = build_recipe(
+        bench.recipe(name), bench.workshop, bench.mirrors, progress(), is_offline=offline, is_forced=force
+    )
+    data = {
+        "recipe": built.recipe,
+        "image": built.image.id,
+        "built": built.is_new,
+        "bytes": built.image.size,
+        "name": built.name,
+        "pinned": built.is_pinned_now,
+    }
+    state = "built" if built.is_new else "already there"
+    words = f"{built.recipe}: {state}, {size_text(built.image.size)}\n  image {built.image.id}\n  name  {built.name}"
+    show(data, as_json=as_json, human=words)
+
+
+@recipe_command.command("rebuild")
+@click.argument("name")
+@json_option
+def rebuild_one(name: str, *, as_json: bool) -> int:
+    """Build again from the vault alone and compare with the locked image. Exit 4 where it differs.
+
+    Keys: recipe, image, locked, identical, paths, explanation.
+    """
+    from instantiator.image.lock import refuse_unlocked
+    from instantiator.image.rebuild import rebuild_image
+
+    bench = Bench()
+    lock = refuse_unlocked(bench.recipe(name))
+    result = rebuild_image(lock, bench.workshop, progress())
+    data = {
+        "recipe": lock.recipe,
+        "image": result.image,
+        "locked": result.locked,
+        "identical": result.is_identical,
+        "paths": list(result.paths),
+        "explanation": result.explanation,
+    }
+    verdict = "identical" if result.is_identical else "different"
+    words = [f"{lock.recipe}: {verdict}", f"  rebuilt {result.image}", f"  locked  {result.locked}"]
+    words += [f"  {line}" for line in (*result.paths, result.explanation) if line]
+    show(data, as_json=as_json, human="\n".join(words))
+    return 0 if result.is_identical else 4
+
+
+@recipe_command.command("test")
+@click.argument("name")
+@click.option("--smoke", multiple=True, help="Only this smoke test; may be given more than once.")
+@json_option
+def test_one(name: str, *, smoke: tuple[str, ...], as_json: bool) -> int:
+    """Run a recipe's smoke tests on real data, repeat each from its record, and judge both. Exit 4 where one fails.
+
+    Keys: recipe, passed, tests[name, passed, run, verdict, findings].
+    """
+    from instantiator.commands.smoke import smoke_bench
+    from instantiator.commands.start import cancel_on_interrupt
+    from instantiator.curate.smoke import run_smoke_tests
+
+    bench = Bench()
+    recipe = bench.recipe(name)
+    with cancel_on_interrupt() as cancel:
+        results = run_smoke_tests(recipe, smoke_bench(bench, recipe), progress(), names=smoke, cancel=cancel)
+    passed = all(result.is_passed for result in results)
+    data = {
+        "recipe": recipe.id,
+        "passed": passed,
+        "tests": [
+            {
+                "name": result.name,
+                "passed": result.is_passed,
+                "run": result.run,
+                "verdict": result.verdict,
+                "findings": list(result.findings),
+            }
+            for result in results
+        ],
+    }
+    words = []
+    for result in results:
+        words.append(f"{'✓' if result.is_passed else '✗'} {result.name}: {result.title} ({result.verdict})")
+        words += [f"    {finding}" for finding in result.findings]
+    show(data, as_json=as_json, human="\n".join(words))
+    return 0 if passed else 4
+
+
+@recipe_command.command("show")
+@click.argument("name")
+@json_option
+def show_one(name: str, *, as_json: bool) -> None:
+    """Show a recipe: what it is, its threads with parameters, its datasets, whether it is locked.
+
+    Keys: name, version, title, mission, licence, locked, image, threads, datasets.
+    """
+    from instantiator.commands.describe import describe_recipe, recipe_to_json
+
+    recipe = Bench().recipe(name)
+    show(recipe_to_json(recipe), as_json=as_json, human=describe_recipe(recipe))

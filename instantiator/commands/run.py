@@ -1,0 +1,115 @@
+"""`thaw run`: run a thread on a dataset, with live progress, to a record."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+from instantiator.commands.start import (
+    cancel_on_interrupt,
+    echo_log,
+    lock_of,
+    outputs_to_json,
+    parse_pairs,
+    pinned_environment,
+    run_bench,
+    shelf_of,
+)
+from instantiator.progress import step
+from instantiator.recipe.parameters import parse_parameters
+from instantiator.thread.deliver import deliver_outputs, refuse_taken
+from instantiator.thread.plan import find_thread
+from instantiator.thread.run import FinishedRun, execute_plan
+from instantiator.thread.start import assign_datasets, start_thread
+from provenance.record import RunState
+
+
+@click.command("run")
+@click.argument("recipe_name", metavar="RECIPE")
+@click.argument("thread_name", metavar="THREAD")
+@click.option("-d", "--dataset", multiple=True, metavar="[INPUT=]D", help="A dataset by name, or a path.")
+@click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of the thread.")
+@click.option("-o", "--output", metavar="DIR", help="Copy the outputs to this new or empty folder.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show the program's log as it comes.")
+@json_option
+def run_command(
+    recipe_name: str,
+    thread_name: str,
+    dataset: tuple[str, ...],
+    param: tuple[str, ...],
+    output: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run a THREAD of a RECIPE on a dataset and record it, however it ends.
+
+    Exit 0 when it completed, 1 when it failed, 130 when it was cancelled. Keys: run, state, message,
+    exit_status, record, outputs[name, path, sha256, bytes, media_type], output_dir.
+    """
+    bench = Bench()
+    recipe = bench.recipe(recipe_name)
+    thread = find_thread(recipe, thread_name)
+    target = Path(output).absolute() if output else None
+    refuse_taken(target)
+    datasets = assign_datasets(thread, dataset)
+    parameters = parse_pairs(param, "--param")
+    parse_parameters(thread, parameters)  # a mistake shows before an image is built
+    environment = pinned_environment(bench, lock_of(bench, recipe))
+    started = start_thread(
+        recipe, thread, environment, shelf_of(bench), datasets=datasets, parameters=parameters
+    )
+    steps = progress()
+    made = run_bench(bench)
+    with cancel_on_interrupt() as cancel, step(steps, f"run {recipe.id} {thread.name}") as current:
+        hear = echo_log(is_quiet=quiet or (as_json and not sys.stderr.isatty()))
+        finished = execute_plan(started.plan, started.sources, made, cancel=cancel, hear=hear)
+        current.detail = f"{finished.run}, {finished.record.state}"
+    folder = deliver_outputs(finished, target)
+    show(run_to_json(finished, folder), as_json=as_json, human=describe_run(finished, folder))
+    return exit_status(finished.record.state)
+
+
+def exit_status(state: RunState) -> int:
+    """The exit status that tells how a run ended."""
+    if state is RunState.COMPLETED:
+        return 0
+    return 130 if state is RunState.CANCELLED else 1
+
+
+def run_to_json(finished: FinishedRun, folder: Path) -> dict[str, object]:
+    """The answer of `thaw run` as data."""
+    record = finished.record
+    return {
+        "run": finished.run,
+        "state": record.state.value,
+        "message": record.message,
+        "exit_status": record.exit_status,
+        "record": finished.digest,
+        "outputs": outputs_to_json(record),
+        "output_dir": str(folder),
+    }
+
+
+def describe_run(finished: FinishedRun, folder: Path) -> str:
+    """The answer of `thaw run` for people."""
+    record = finished.record
+    seconds = record.resources.get("wall_s") or 0.0
+    lines = [f"run {finished.run}: {record.state} in {seconds:.2f} s"]
+    if record.message:
+        lines.append(f"  {record.message}")
+    lines.append(f"  record  {finished.digest}")
+    if record.outputs:
+        total = sum(output.size for output in record.outputs)
+        lines.append(f"  outputs {len(record.outputs)} files, {size_text(total)}, in {folder}")
+        rows = [(f"    {o.path}", size_text(o.size), o.digest[7:19]) for o in record.outputs[:8]]
+        lines.append(table(("    FILE", "SIZE", "SHA256"), rows))
+        if len(record.outputs) > 8:
+            lines.append(f"    … and {len(record.outputs) - 8} more: thaw show {finished.run}")
+    if record.state is RunState.COMPLETED:
+        lines.append(f"  check it: thaw verify {finished.run}")
+    else:
+        lines.append(f"  the program's log: thaw logs {finished.run}")
+    return "\n".join(lines)
