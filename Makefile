@@ -30,7 +30,8 @@ $(STAMP): pyproject.toml .ci/host-setup
 	@echo "  … Python environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --upgrade pip setuptools
-	@$(VENV)/bin/python -m pip install --quiet --editable '.[test]' --config-settings editable_mode=compat
+	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet --editable '.[test]' \
+	    --config-settings editable_mode=compat
 	@$(VENV)/bin/python -m compileall -q instantiator provenance vnc_gateway
 	@touch $@
 
