@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -80,6 +81,11 @@ class Engine:
         """Whether the engine belongs to an ordinary user; told by its socket, which costs no call."""
         return self.wire.socket_path.stat().st_uid != 0
 
+    @cached_property
+    def is_podman(self) -> bool:
+        """Whether this is Podman behind its Docker-compatible socket: only that has an API of this name."""
+        return self.wire.ask("GET", "/libpod/_ping").status == 200
+
     def facts(self) -> EngineFacts:
         """What the engine says of itself."""
         return read_engine_facts(*sdk.ask_info(self.wire.socket_path))
@@ -150,6 +156,8 @@ class Engine:
                 "NetworkMode": "bridge" if network else "none",
                 "Mounts": [self.describe_mount(mount) for mount in mounts],
                 "Init": True,
+                # Podman's own defaults may be more than this host lets it set; a build needs no more than this.
+                "Ulimits": [{"Name": name, "Soft": 4096, "Hard": 4096} for name in ("nofile", "nproc")],
                 "LogConfig": {"Type": "none", "Config": {}},
             },
         }

@@ -14,6 +14,8 @@ HOSTNAME = "thaw"
 RUN_LABEL = "thaw.run"
 HOME_LABEL = "thaw.home"
 _MIB = 1 << 20
+# Podman's own default may be more than a host lets it set. What bounds a job is PidsLimit.
+_PROCESSES = 4096
 _OPEN_FILES = 4096
 _SHARED_MEMORY_MB = 64
 
@@ -46,6 +48,7 @@ class Caller:
     gid: int
     engine_is_rootless: bool
     cores: int
+    engine_is_podman: bool = False
 
 
 def choose_identity(job: JobSpec, caller: Caller) -> Identity:
@@ -102,7 +105,7 @@ def describe_container(
             "Mounts": list(mounts),
             "LogConfig": {"Type": "none", "Config": {}},
             **_bounds(job, caller),
-            "Tmpfs": {"/tmp": _describe_scratch(job, identity)},
+            "Tmpfs": {"/tmp": _describe_scratch(job, identity, caller)},
         },
     }
 
@@ -119,15 +122,19 @@ def _bounds(job: JobSpec, caller: Caller) -> dict[str, object]:
             {"Name": "core", "Soft": 0, "Hard": 0},
             {"Name": "fsize", "Soft": limits.disk_mb * _MIB, "Hard": limits.disk_mb * _MIB},
             {"Name": "nofile", "Soft": 1024, "Hard": _OPEN_FILES},
+            *([{"Name": "nproc", "Soft": _PROCESSES, "Hard": _PROCESSES}] if caller.engine_is_podman else []),
         ],
     }
 
 
-def _describe_scratch(job: JobSpec, identity: Identity) -> str:
-    """/tmp in memory. It belongs to the job: runc gives it the mode of the image's folder, whatever is asked."""
+def _describe_scratch(job: JobSpec, identity: Identity, caller: Caller) -> str:
+    """/tmp in memory. It belongs to the job: runc gives it the mode of the image's folder, whatever is asked.
+
+    Podman takes no owner for it, and gives it the mode that is asked.
+    """
     size_mb = max(16, min(job.limits.disk_mb, job.limits.memory_mb // 2))
-    owner = f"uid={identity.uid},gid={identity.gid}"
-    return f"rw,exec,nosuid,nodev,mode=1777,{owner},size={size_mb}m"
+    owner = "" if caller.engine_is_podman else f"uid={identity.uid},gid={identity.gid},"
+    return f"rw,exec,nosuid,nodev,mode=1777,{owner}size={size_mb}m"
 
 
 def name_purpose(run: str) -> str:

@@ -101,6 +101,7 @@ def describe_caller(engine: Engine) -> Caller:
         gid=os.getegid(),
         engine_is_rootless=engine.is_rootless,
         cores=os.cpu_count() or 1,
+        engine_is_podman=engine.is_podman,
     )
 
 
