@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +64,12 @@ class Bench:
         """Where Debian packages come from."""
         from instantiator.image.fetch import Mirrors
 
-        return Mirrors(debian=self.settings.debian_mirror, snapshot=self.settings.snapshot_mirror)
+        settings = self.settings
+        return Mirrors(
+            debian=settings.debian_mirror,
+            snapshot=settings.snapshot_mirror,
+            pip_args=tuple(shlex.split(settings.pip_args.reveal())) if settings.pip_args else (),
+        )
 
     @cached_property
     def workshop(self) -> Workshop:

@@ -111,9 +111,9 @@ def shelf_of(bench: Bench) -> Shelf:
     settings = bench.settings
 
     def bring(source: LockedSource, lock: Lock) -> None:
-        from instantiator.image.fetch import fetch_source
+        from instantiator.image.fetch import fetch_source, wheel_target
 
-        fetch_source(source, lock, bench.vault, progress())
+        fetch_source(source, wheel_target(lock, bench.mirrors), bench.vault, progress())
 
     return Shelf(
         vault=bench.vault,

@@ -6,7 +6,7 @@ import ssl
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
@@ -35,6 +35,7 @@ class Mirrors:
 
     debian: str | None = None
     snapshot: str | None = None
+    pip_args: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +64,14 @@ def fetch_lock(lock: Lock, vault: Vault, mirrors: Mirrors, progress: Progress) -
     Deposits are nowhere to be fetched, and the recipe's own files are not fetched: see `keep_files`.
     """
     fetch_packages(lock, vault, mirrors, progress)
-    target = wheel_target(lock)
+    target = wheel_target(lock, mirrors)
     wheels = [wheel for wheel in lock.python if not _has(vault, wheel.sha256)]
     if wheels:
         with step(progress, f"fetch {len(wheels)} wheels"):
             for wheel in wheels:
                 fetch_wheel(f"{wheel.name}=={wheel.version}", wheel.sha256, target, vault)
     for source in lock.sources:
-        fetch_source(source, lock, vault, progress)
+        fetch_source(source, target, vault, progress)
 
 
 def missing_deposits(lock: Lock, vault: Vault) -> tuple[LockedDeposit, ...]:
@@ -87,11 +88,13 @@ def refuse_awaited(lock: Lock, vault: Vault) -> None:
         )
 
 
-def wheel_target(lock: Lock) -> WheelTarget:
+def wheel_target(lock: Lock, mirrors: Mirrors) -> WheelTarget:
     """The interpreter of an environment: the version Debian's python3 package has."""
     versions = [package.version for package in lock.packages if package.name == "python3"]
     version = ".".join(versions[0].split(".")[:2]) if versions else "3.11"
-    return WheelTarget(suite=lock.suite, architecture=lock.architecture, python_version=version)
+    return WheelTarget(
+        suite=lock.suite, architecture=lock.architecture, python_version=version, pip_args=mirrors.pip_args
+    )
 
 
 def fetch_packages(lock: Lock, vault: Vault, mirrors: Mirrors, progress: Progress) -> None:
@@ -113,13 +116,13 @@ def wanted_package(package: LockedPackage, mirror: str, snapshot: str | None) ->
     return Wanted(sha256=package.sha256, size=package.size, urls=tuple(urls), what=what)
 
 
-def fetch_source(source: LockedSource, lock: Lock, vault: Vault, progress: Progress) -> None:
+def fetch_source(source: LockedSource, target: WheelTarget, vault: Vault, progress: Progress) -> None:
     """Fetch one source unless the vault has it."""
     if _has(vault, source.sha256):
         return
     if source.wheel is not None:
         with step(progress, f"fetch {source.wheel}"):
-            fetch_wheel(source.wheel, source.sha256, wheel_target(lock), vault)
+            fetch_wheel(source.wheel, source.sha256, target, vault)
         return
     wanted = Wanted(sha256=source.sha256, size=source.size, urls=source.urls, what=f"source {source.name}")
     fetch_all([wanted], vault, progress, f"fetch {source.name}")

@@ -54,14 +54,14 @@ class Origin:
             self._packages[Digest(f"sha256:{package.sha256}")] = (package, lock.suite)
         for wheel in lock.python:
             named = f"{wheel.name}=={wheel.version}"
-            self._wheels[Digest(f"sha256:{wheel.sha256}")] = (named, wheel_target(lock))
+            self._wheels[Digest(f"sha256:{wheel.sha256}")] = (named, wheel_target(lock, self._mirrors))
         for source in lock.sources:
             self._learn_source(source, lock)
 
     def _learn_source(self, source: LockedSource, lock: Lock) -> None:
         digest = Digest(f"sha256:{source.sha256}")
         if source.wheel is not None:
-            self._wheels[digest] = (source.wheel, wheel_target(lock))
+            self._wheels[digest] = (source.wheel, wheel_target(lock, self._mirrors))
         else:
             self._sources[digest] = Wanted(
                 sha256=source.sha256, size=source.size, urls=source.urls, what=f"source {source.name}"

@@ -55,7 +55,12 @@ def resolve_recipe(recipe: Recipe, vault: Vault, mirrors: Mirrors, progress: Pro
             hint="use `base: {debian: SUITE, snapshot: DATE}`; other bases are not built by this version",
         )
     packages = resolve_debian(_archive(suite, recipe.architecture, mirrors), recipe.packages, progress)
-    target = WheelTarget(suite=suite, architecture=recipe.architecture, python_version=recipe.python_version)
+    target = WheelTarget(
+        suite=suite,
+        architecture=recipe.architecture,
+        python_version=recipe.python_version,
+        pip_args=mirrors.pip_args,
+    )
     lock = Lock(
         recipe=recipe.id,
         request=request_digest(recipe),
@@ -183,7 +188,7 @@ def _resolve_deposit(deposit: Deposit, kept: Kept) -> LockedDeposit:
 
 
 def _check_python_version(recipe: Recipe, lock: Lock) -> None:
-    found = wheel_target(lock).python_version
+    found = wheel_target(lock, Mirrors()).python_version
     if recipe.python and found != recipe.python_version:
         raise ResolveFailed(
             f"{recipe.id} wants wheels for Python {recipe.python_version}, Debian {lock.suite} has {found}",

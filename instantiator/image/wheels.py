@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from instantiator.image.errors import FetchFailed, ResolveFailed
@@ -21,11 +21,15 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelTarget:
-    """The interpreter wheels are chosen for: CPython `python_version` of a Debian suite."""
+    """The interpreter wheels are chosen for: CPython `python_version` of a Debian suite.
+
+    `pip_args` go to every `pip download`; they may hold credentials and are never shown.
+    """
 
     suite: str
     architecture: str
     python_version: str
+    pip_args: tuple[str, ...] = field(default=(), repr=False)
 
 
 def resolve_wheels(requirements: Sequence[str], target: WheelTarget, vault: Vault) -> tuple[LockedWheel, ...]:
@@ -81,7 +85,19 @@ def _options(target: WheelTarget) -> list[str]:
     platforms = [option for tag in (*tags, f"manylinux2014_{machine}") for option in ("--platform", tag)]
     abi = "cp" + target.python_version.replace(".", "")
     version = ["--python-version", target.python_version, "--implementation", "cp"]
-    return ["--only-binary", ":all:", *version, "--abi", abi, "--abi", "abi3", "--abi", "none", *platforms]
+    return [
+        *target.pip_args,
+        "--only-binary",
+        ":all:",
+        *version,
+        "--abi",
+        abi,
+        "--abi",
+        "abi3",
+        "--abi",
+        "none",
+        *platforms,
+    ]
 
 
 def _pip(arguments: Sequence[str], *, failure: ResolveFailed | FetchFailed) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from instantiator.dataset import Dataset, OpenDataset, add_dataset, open_dataset
 from instantiator.dataset.names import find_registered
 from instantiator.image.lock import Lock, LockedSource
-from instantiator.recipe.model import Input, ParameterValue, Recipe, RecipeDataset, Thread
+from instantiator.recipe.model import Input, InputType, ParameterValue, Recipe, RecipeDataset, Thread
 from instantiator.recipe.parameters import parse_parameters
+from instantiator.thread.content import check_content
 from instantiator.thread.data import find_recipe_dataset, laid_out
 from instantiator.thread.errors import InputWrong
 from instantiator.thread.plan import Environment, GivenInput, RunPlan, plan_thread
@@ -68,6 +69,11 @@ def start_thread(
         for name, item in opened.items()
     }
     plan = plan_thread(recipe, thread, environment, parameters=values, inputs=inputs)
+    for declared in thread.inputs:
+        if declared.name in opened and declared.type is not InputType.DIRECTORY:
+            item = opened[declared.name]
+            (entry,) = item.tree.entries
+            check_content(declared, item.mount_source / entry.path, name=entry.path)
     return Started(plan=plan, sources={name: item.mount_source for name, item in opened.items()})
 
 

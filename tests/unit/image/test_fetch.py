@@ -174,7 +174,7 @@ def test_a_deposit_that_was_handed_in_is_not_asked_for(vault: Vault) -> None:
 )
 def test_wheels_are_for_the_python_of_the_image(version: str | None, python: str) -> None:
     packages = (locked_deb("python3", b"", version=version),) if version else ()
-    assert wheel_target(replace(EMPTY, packages=packages)).python_version == python
+    assert wheel_target(replace(EMPTY, packages=packages), Mirrors()).python_version == python
 
 
 def read(origin: Origin, digest: Digest) -> bytes | None:

@@ -115,7 +115,7 @@ def test_a_wrong_parameter_is_told_before_a_dataset_is_touched(desk: Desk) -> No
 def test_a_dataset_of_the_recipe_is_registered_on_its_first_use(desk: Desk, tmp_path: Path) -> None:
     folder = tmp_path / "recipe/data/m31"
     folder.mkdir(parents=True)
-    (folder / "m31.fits").write_bytes(b"SIMPLE")
+    (folder / "m31.fits").write_bytes(b"SIMPLE  =                    T")
     own = RecipeDataset(
         location=HERE, name="m31", title="M 31", origin="La Silla, 1991\n", licence="CC0-1.0", path="data/m31"
     )
@@ -128,7 +128,7 @@ def test_a_dataset_of_the_recipe_is_registered_on_its_first_use(desk: Desk, tmp_
 def test_the_source_of_a_dataset_is_brought_where_the_vault_lacks_it(desk: Desk, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("m31.fits", b"SIMPLE")
+        archive.writestr("m31.fits", b"SIMPLE  =                    T")
     content = packed.getvalue()
     desk.bench.vault.put_bytes(content)
     own = RecipeDataset(location=HERE, name="m31", title="M 31", origin="La Silla", source="frames")
