@@ -180,8 +180,17 @@ class OwnEngine:
     def start(self) -> None:
         # A killed containerd that nobody reaps still "runs" for its successor, which then waits for it in vain.
         (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+        # In a network of its own: a dockerd without a bridge removes the one it finds, another engine's.
         command = [
-            *("dockerd", "--host", f"unix://{self.socket}", "--data-root", str(self.folder / "data")),
+            *(
+                "unshare",
+                "-n",
+                "dockerd",
+                "--host",
+                f"unix://{self.socket}",
+                "--data-root",
+                str(self.folder / "data"),
+            ),
             *("--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "pid")),
             *("--bridge=none", "--iptables=false", "--ip6tables=false"),
         ]
