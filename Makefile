@@ -17,6 +17,7 @@ run: set-up      ## freeze EPS, run a real instrument timeline, record it, repea
 	@.ci/demo $(THAW) $(OUT)
 
 test: set-up     ## the whole gate: unit, contract, real containers, real data
+	@.ci/host-setup tests
 	@$(VENV)/bin/python -m pytest
 
 bench: set-up    ## ratios against the tools Thaw stands beside, measured in one run
