@@ -155,6 +155,7 @@ def test_a_guardian_that_was_killed_is_replaced(
     sleep(backend, tiny_image, "0")
     first = own.guard.guardian_pid
     os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # a kill is not at once: it is dead when this returns
     assert sleep(backend, tiny_image, "0") is JobEnd.EXITED
     assert own.guard.guardian_pid != first
 

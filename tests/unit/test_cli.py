@@ -95,7 +95,7 @@ def world(tmp_path: Path, own_state_folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "recipe.yaml").write_text(RECIPE)
     write_lock(folder)
     frame = tmp_path / "m31.fits"
-    frame.write_bytes(b"SIMPLE")
+    frame.write_bytes(b"SIMPLE  =                    T")
     made = World(recipes=tmp_path / "recipes", frame=frame, home=own_state_folder)
     monkeypatch.setenv("THAW_RECIPES", str(made.recipes))
     monkeypatch.setattr(Engine, "connect", lambda *_arguments, **_options: FakeEngine())

@@ -37,7 +37,7 @@ SMOKE = SmokeTest(
 def midas(tmp_path: Path) -> Recipe:
     folder = tmp_path / "recipes/midas/22SEP"
     (folder / "data/m31").mkdir(parents=True)
-    (folder / "data/m31/m31.fits").write_bytes(b"SIMPLE")
+    (folder / "data/m31/m31.fits").write_bytes(b"SIMPLE  =                    T")
     dataset = RecipeDataset(location=HERE, name="m31-1991", title="M 31", origin="ESO", path="data/m31")
     return replace(midas_recipe(folder), datasets=(dataset,), smoke=(SMOKE, replace(SMOKE, name="again")))
 
