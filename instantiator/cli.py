@@ -126,14 +126,7 @@ def _tell(error: ThawError, *, as_json: bool) -> None:
 
         click.echo(json.dumps({"error": error.to_json()}), err=True)
     else:
-        _end_line()
         click.echo(str(error), err=True)
-
-
-def _end_line() -> None:
-    """On a terminal a step that failed has left its line open: what is said next does not go behind it."""
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _tell_usage(error: click.UsageError, *, as_json: bool) -> None:
@@ -182,7 +175,6 @@ def _report_defect(arguments: list[str], *, as_json: bool) -> int:
     with tempfile.NamedTemporaryFile("w", prefix="thaw-report-", suffix=".txt", delete=False) as report:
         report.write("\n".join(lines))
     if not as_json:
-        _end_line()
         click.echo(traceback.format_exc(limit=-3), err=True)
     told = ThawError(
         "this is a defect of Thaw, not of your input",

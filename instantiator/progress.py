@@ -20,6 +20,9 @@ class Progress(Protocol):
     def end(self, step: str, detail: str, seconds: float) -> None:
         """The step is done; `detail` says what came of it (files, bytes)."""
 
+    def fail(self, step: str) -> None:
+        """The step broke off: an error is about to be told."""
+
 
 class Silent:
     """A Progress that shows nothing."""
@@ -31,6 +34,9 @@ class Silent:
         """Ignored."""
 
     def end(self, step: str, detail: str, seconds: float) -> None:
+        """Ignored."""
+
+    def fail(self, step: str) -> None:
         """Ignored."""
 
 
@@ -45,7 +51,11 @@ def step(progress: Progress, name: str) -> Iterator[Step]:
     """Report `name` as begun, and as ended with its wall time unless the body raises."""
     progress.begin(name)
     started, current = time.monotonic(), Step()
-    yield current
+    try:
+        yield current
+    except BaseException:
+        progress.fail(name)
+        raise
     progress.end(name, current.detail, time.monotonic() - started)
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show
+from instantiator.commands.common import Bench, json_option, show
+from instantiator.commands.steps import progress
 
 
 @click.group("builder")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,50 +118,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-@dataclass(slots=True)
-class StepsOnStderr:
-    """Shows named steps as they pass: on a terminal the running step rewrites its line; elsewhere one line per step."""
-
-    is_terminal: bool
-    is_quiet: bool = False
-    name: str = ""
-    started: float = 0.0
-    told: float = 0.0
-
-    def begin(self, step: str) -> None:
-        """Show that a step runs."""
-        self.name, self.started = step, time.monotonic()
-        if self.is_terminal and not self.is_quiet:
-            click.echo(f"\r\x1b[K  … {step}", nl=False, err=True)
-
-    def note(self, text: str) -> None:
-        """Show the last word of the running step, ten times a second at most."""
-        now = time.monotonic()
-        if not self.is_terminal or self.is_quiet or now - self.told < 0.1:
-            return
-        self.told = now
-        line = f"  … {self.name} ({now - self.started:.0f} s) {text.strip()}"
-        click.echo(f"\r\x1b[K{line[: _columns() - 1]}", nl=False, err=True)
-
-    def end(self, step: str, detail: str, seconds: float) -> None:
-        """Show what came of a step and how long it took."""
-        if self.is_quiet:
-            return
-        start = "\r\x1b[K" if self.is_terminal else ""
-        click.echo(f"{start}  ✓ {step}{': ' + detail if detail else ''} ({seconds:.1f} s)", err=True)
-
-
-def _columns() -> int:
-    import shutil
-
-    return shutil.get_terminal_size().columns
-
-
-def progress(*, quiet: bool = False) -> StepsOnStderr:
-    """Progress on stderr, for people."""
-    return StepsOnStderr(is_terminal=sys.stderr.isatty(), is_quiet=quiet)
 
 
 def size_text(size: int) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+from instantiator.commands.common import Bench, json_option, show, size_text, table
+from instantiator.commands.steps import progress
 from instantiator.dataset import Dataset, add_dataset, check_dataset, find_dataset
 from instantiator.progress import megabytes, step
 from provenance.record import format_time

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+from instantiator.commands.common import Bench, json_option, show, size_text, table
+from instantiator.commands.steps import progress
 from instantiator.progress import step
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+from instantiator.commands.common import Bench, json_option, show, size_text, table
+from instantiator.commands.steps import progress
 
 
 @click.group("recipe")

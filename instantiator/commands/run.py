@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show, size_text, table
+from instantiator.commands.common import Bench, json_option, show, size_text, table
 from instantiator.commands.start import (
     cancel_on_interrupt,
     echo_log,
@@ -18,6 +18,7 @@ from instantiator.commands.start import (
     run_bench,
     shelf_of,
 )
+from instantiator.commands.steps import progress
 from instantiator.progress import step
 from instantiator.recipe.parameters import parse_parameters
 from instantiator.thread.deliver import deliver_outputs, refuse_taken
@@ -61,10 +62,11 @@ def run_command(
     started = start_thread(
         recipe, thread, environment, shelf_of(bench), datasets=datasets, parameters=parameters
     )
-    steps = progress()
+    is_quiet = quiet or (as_json and not sys.stderr.isatty())
+    steps = progress(beside_log=not is_quiet)
     made = run_bench(bench)
     with cancel_on_interrupt() as cancel, step(steps, f"run {recipe.id} {thread.name}") as current:
-        hear = echo_log(is_quiet=quiet or (as_json and not sys.stderr.isatty()))
+        hear = echo_log(is_quiet=is_quiet)
         finished = execute_plan(started.plan, started.sources, made, cancel=cancel, hear=hear)
         current.detail = f"{finished.run}, {finished.record.state}"
     folder = deliver_outputs(finished, target)

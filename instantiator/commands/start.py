@@ -12,7 +12,8 @@ from types import FrameType
 
 import click
 
-from instantiator.commands.common import Bench, progress
+from instantiator.commands.common import Bench
+from instantiator.commands.steps import progress
 from instantiator.image.files import keep_files
 from instantiator.image.lock import Lock, LockedImage, LockedSource, lock_to_json
 from instantiator.job.spec import ImageDigest

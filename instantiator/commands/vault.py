@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show, size_text
+from instantiator.commands.common import Bench, json_option, show, size_text
+from instantiator.commands.steps import progress
 from instantiator.progress import megabytes, step
 from provenance.digest import Digest, parse_digest
 from provenance.fixity import RepairSource, SecondVault, audit, status

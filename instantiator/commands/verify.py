@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from instantiator.commands.common import Bench, json_option, progress, show
+from instantiator.commands.common import Bench, json_option, show
 from instantiator.commands.start import cancel_on_interrupt, echo_log, run_bench, shelf_of
+from instantiator.commands.steps import progress
 from instantiator.thread.judge import judge_folder
 from instantiator.thread.verify import Repeater, read_record, replace_inputs, verify_run
 from provenance.compare import Grade
@@ -43,9 +44,11 @@ def verify_command(
         bench=made, workshop=bench.workshop, mirrors=bench.mirrors, trees_dir=bench.settings.trees_dir
     )
     instead = replace_inputs(record, dataset, shelf_of(bench))
+    is_quiet = not verbose or (not sys.stderr.isatty() and as_json)
+    steps = progress(beside_log=not is_quiet)
     with cancel_on_interrupt() as cancel:
-        hear = echo_log(is_quiet=not verbose or (not sys.stderr.isatty() and as_json))
-        verified = verify_run(record, repeater, progress(), cancel=cancel, hear=hear, instead=instead)
+        hear = echo_log(is_quiet=is_quiet)
+        verified = verify_run(record, repeater, steps, cancel=cancel, hear=hear, instead=instead)
     return tell_verdict(verified.verdict, verified.digest, as_json=as_json, verbose=verbose)
 
 

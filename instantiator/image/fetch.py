@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import BinaryIO, TypeVar
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from instantiator.image.debian import host_mirror
@@ -21,6 +22,8 @@ from provenance.errors import DigestMismatch, ThawError
 from provenance.vault import Vault
 
 _TIMEOUT_S = 60.0
+PAUSE_S = 1.0
+"""How long a busy mirror is left alone before it is asked again; then twice as long, and again."""
 _AT_ONCE = 8
 
 Taken = TypeVar("Taken")
@@ -154,14 +157,40 @@ def try_each(wanted: Wanted, take: Callable[[BinaryIO], Taken]) -> Taken:
     refusals = []
     for url in wanted.urls:
         try:
-            with open_url(url) as stream:
-                return take(stream)
+            return _persist(url, take)
         except (OSError, HTTPException, DigestMismatch) as error:
             refusals.append(f"{url}: {_reason(error)}")
     raise FetchFailed(
         f"{wanted.what} (sha256 {wanted.sha256}) could not be fetched: {'; '.join(refusals) or 'no address is known'}",
         hint="check the network and the mirror settings, or bring the bytes in: thaw vault import ARCHIVE",
     )
+
+
+def _persist(url: str, take: Callable[[BinaryIO], Taken]) -> Taken:
+    """Ask an address again where it may only be busy: four times, after 1, 2 and 4 seconds."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+    again = Retrying(
+        retry=retry_if_exception(_is_passing),
+        stop=stop_after_attempt(4),
+        wait=wait_exponential(1),
+        reraise=True,
+    )
+
+    def ask() -> Taken:
+        with open_url(url) as stream:
+            return take(stream)
+
+    return again(ask)
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether a failure may be gone in a moment: a server that is busy or a line that broke, not a plain no."""
+    if isinstance(error, HTTPError):
+        return error.code == 429 or error.code >= 500
+    if isinstance(error, URLError):
+        return isinstance(error.reason, (ConnectionError, TimeoutError))
+    return isinstance(error, (ConnectionError, TimeoutError, HTTPException))
 
 
 def _keep(stream: BinaryIO, wanted: Wanted, vault: Vault) -> int:

@@ -117,7 +117,7 @@ def test_a_run_that_is_as_expected_and_does_not_repeat_has_failed(midas: Recipe,
 
 def test_data_that_changed_since_it_was_registered_is_tested_as_it_is_now(midas: Recipe, desk: Desk) -> None:
     smoke(midas, desk, names=("m31",))
-    (midas.folder / "data/m31/m31.fits").write_bytes(b"SIMPLE, and new")
+    (midas.folder / "data/m31/m31.fits").write_bytes(b"SIMPLE  =                    T, and new")
     (result,) = smoke(midas, desk, names=("m31",))
     assert desk.bench.store.run(result.run).inputs == {"frame": "m31-1991@2"}
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from email.message import Message
 from http.client import IncompleteRead
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -34,6 +37,53 @@ from tests.examples import MIDAS_LOCK, digest_of, locked_deb, sha256
 XTERM = b"the bytes of xterm"
 WANTED = Wanted(sha256=sha256(XTERM), size=len(XTERM), urls=(), what="package xterm 379-1")
 EMPTY = replace(MIDAS_LOCK, packages=(), python=(), sources=(), deposits=(), files=())
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instantiator.image.fetch.PAUSE_S", 0.0)
+
+
+class Mirror:
+    """Fails as it is told, one failure for each request, then serves."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.asked = 0
+
+    def open(self, _url: str) -> BinaryIO:
+        self.asked += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return BytesIO(XTERM)
+
+
+def http_error(code: int) -> HTTPError:
+    return HTTPError("http://mirror/xterm.deb", code, "said so", Message(), None)
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [http_error(503), http_error(429), URLError(ConnectionResetError()), TimeoutError(), IncompleteRead(b"")],
+)
+def test_a_mirror_that_is_busy_is_asked_again(
+    passing: Exception, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = Mirror(passing, passing)
+    monkeypatch.setattr("instantiator.image.fetch.open_url", mirror.open)
+    assert fetch_one(replace(WANTED, urls=("http://mirror/xterm.deb",)), vault) == len(XTERM)
+    assert mirror.asked == 3
+
+
+@pytest.mark.parametrize("plain", [http_error(404), URLError(FileNotFoundError())])
+def test_a_plain_no_is_not_asked_again(
+    plain: Exception, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = Mirror(plain, plain)
+    monkeypatch.setattr("instantiator.image.fetch.open_url", mirror.open)
+    with pytest.raises(FetchFailed):
+        fetch_one(replace(WANTED, urls=("http://mirror/xterm.deb",)), vault)
+    assert mirror.asked == 1
 
 
 @pytest.fixture
