@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from instantiator.engine.guard import owner_is_alive
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = REPOSITORY / "recipes/rosetta-eps/9.3.35"
@@ -152,13 +155,30 @@ def scenario(tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture(autouse=True)
 def no_container_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test: the engine holds no container of Thaw's."""
+    """After every test: the engine holds no container whose Thaw is dead. Somebody else's living one may be there."""
     yield
+    end = time.monotonic() + 10
+    while leftovers() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert leftovers() == [], request.node.name
+
+
+def leftovers() -> list[str]:
+    """The names of containers that a dead Thaw left."""
     listed = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", "label=thaw.owner"],
+        [
+            "docker",
+            "ps",
+            "-a",
+            "--filter",
+            "label=thaw.owner",
+            "--format",
+            '{{.Names}} {{.Label "thaw.owner"}}',
+        ],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert listed.stdout.split() == [], request.node.name
+    owners = [line.split() for line in listed.stdout.splitlines()]
+    return [name for name, owner in owners if not owner_is_alive(owner)]
