@@ -122,6 +122,19 @@ def measure_written_bytes(wire: Wire, container: str) -> int:
     return size if isinstance(size, int) else 0
 
 
+def read_container_log(wire: Wire, container: str, *, lines: int | None = None) -> bytes:
+    """What a container's program has printed, the last `lines` of it; of one whose log the engine keeps."""
+    tail = "all" if lines is None else str(lines)
+    answer = wire.ask("GET", f"/containers/{container}/logs?stdout=1&stderr=1&tail={tail}")
+    check_answer(wire, answer)
+    return Demultiplexer().feed(answer.body)
+
+
+def rename_container(wire: Wire, container: str, name: str) -> None:
+    """Give a container another name."""
+    check_answer(wire, wire.ask("POST", f"/containers/{container}/rename?name={quote(name)}"))
+
+
 def kill_container(wire: Wire, container: str, signal: str = "SIGKILL") -> None:
     """Send a signal. A container that has ended by now, or is gone, is fine."""
     answer = wire.ask("POST", f"/containers/{container}/kill?signal={signal}")

@@ -187,6 +187,27 @@ class Engine:
         else:
             self._remove(name)
 
+    def start_free_container(
+        self,
+        name: str,
+        config: Mapping[str, object],
+        *,
+        before_start: Callable[[str], None] | None = None,
+    ) -> str:
+        """Start a container that outlives this process, and give its ID: its labels say whose it is.
+
+        Whoever starts one has to find it again by its labels, and to remove it. None stays that did not start.
+        """
+        container = create_container(self.wire, name, config)
+        try:
+            if before_start is not None:
+                before_start(container)
+            start_container(self.wire, container)
+        except BaseException:
+            remove_container(self.wire, container)
+            raise
+        return container
+
     def describe_mount(self, mount: Bind) -> dict[str, object]:
         """A bind mount as the engine takes it; raises `MountRefused` for what no container may see."""
         source = mount.source.resolve()

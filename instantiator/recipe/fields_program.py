@@ -37,7 +37,12 @@ from instantiator.recipe.model import (
 )
 from instantiator.recipe.texts import ARGUMENT, IDENTIFIER, INSIDE, LINE, NAME, PROSE, REGEX, VARIABLE
 
-DISPLAYS = ("truecolor", "pseudocolor")
+# What `parse_profile` of instantiator.display reads: a kind, and what is not as usual about it.
+DISPLAY = Text(
+    means="a display profile: truecolor, fixed or pseudocolor8, then WxH, dpi=N, keymap=LAYOUT, windows=single|desktop",
+    pattern=r"(truecolor|fixed|pseudocolor8)( [1-9][0-9]{2,3}x[1-9][0-9]{2,3})?( dpi=[1-9][0-9]{1,2})?"
+    r"( keymap=[a-z]{2,12}(:[a-z_0-9]{1,24})?)?( windows=(single|desktop))?",
+)
 # SYS_ADMIN, SYS_MODULE, SYS_RAWIO, BPF and the like give power over the host: no reason is good enough.
 CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
@@ -315,8 +320,9 @@ GUI = Mapping(
         ),
         Field(
             key="display",
-            kind=Choice(words=DISPLAYS),
-            help="the display profile; pseudocolor for programs that insist on 8 bits",
+            kind=DISPLAY,
+            help="the display profile: `truecolor` resizes with the browser, `fixed 800x600` does not, "
+            "`pseudocolor8` is for programs that insist on 8 bits; then dpi=, keymap=, windows=single or desktop",
             default="truecolor",
         ),
         Field(
