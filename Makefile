@@ -8,13 +8,17 @@ THAW   := $(VENV)/bin/thaw
 RECIPE := rosetta-eps
 OUT    ?= $(CURDIR)/.thaw/make-run
 
-.PHONY: run test bench set-up clean help
+.PHONY: run serve test bench set-up clean help
 
 help:            ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 run: set-up      ## freeze EPS, run a real instrument timeline, record it, repeat it, judge it
 	@.ci/demo $(THAW) $(OUT)
+
+serve: set-up    ## the portal in the browser: prints one address that logs you in
+	@.ci/host-setup serve
+	@$(THAW) serve
 
 test: set-up     ## the whole gate: unit, contract, real containers, real data
 	@.ci/host-setup tests

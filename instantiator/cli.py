@@ -18,9 +18,13 @@ EXIT_USER, EXIT_USAGE, EXIT_DEFECT, EXIT_DIFFERS, EXIT_INTERRUPTED = 1, 2, 3, 4,
 _COMMANDS = {
     "list": ("listing", "Show what is in the catalogue and what each entry can do."),
     "run": ("run", "Run a thread on a dataset."),
+    "serve": ("serve", "Serve it all in the browser; prints one address."),
     "runs": ("runs", "Show the runs, newest first."),
     "show": ("runs", "Show one run: what was done, what it gave."),
     "logs": ("runs", "Print what the program of a run printed."),
+    "open": ("session", "Open a GUI: a session with a window of its own."),
+    "sessions": ("session", "Show the sessions that are open."),
+    "session": ("session", "Look at one session, its files, stop it."),
     "verify": ("verify", "Repeat a run from its record and judge every output."),
     "dataset": ("dataset", "Name, hash and keep the data threads work on."),
     "recipe": ("recipe", "Check, lock, build, rebuild and test recipes."),
@@ -29,6 +33,7 @@ _COMMANDS = {
     "store": ("store", "Look after the index of runs."),
     "doctor": ("doctor", "Probe this host and say which recipes can run here."),
     "builder": ("builder", "The image every other image is built in."),
+    "display": ("display", "The image sessions draw on."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 

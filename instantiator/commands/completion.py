@@ -16,7 +16,10 @@ _HOW = {
 @click.argument("shell", type=click.Choice(sorted(_HOW)))
 @click.option("--json", "as_json", is_flag=True, help="Print data alone, as JSON: keys shell, script.")
 def completion_command(shell: str, *, as_json: bool) -> None:
-    """Print the completion script of SHELL. For bash: eval "$(thaw completion bash)" in ~/.bashrc."""
+    """Print the completion script of SHELL. For bash: eval "$(thaw completion bash)" in ~/.bashrc.
+
+    Keys: shell, script, use.
+    """
     from instantiator.commands.common import show
 
     kind = get_completion_class(shell)

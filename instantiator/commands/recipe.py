@@ -29,7 +29,7 @@ def list_recipes(*, as_json: bool) -> None:
 @recipe_command.command("schema")
 @click.option("--json", "as_json", is_flag=True, help="The schema is JSON in any case.")
 def print_schema(*, as_json: bool) -> None:  # noqa: ARG001  # --json is there on every command
-    """Print the JSON Schema of recipe.yaml, for editors that complete and check YAML."""
+    """Print the JSON Schema of recipe.yaml, for editors that complete and check YAML. Keys: those of JSON Schema."""
     from instantiator.recipe.schema import recipe_schema
 
     show(recipe_schema(), as_json=True, human=None)

@@ -1,0 +1,303 @@
+"""`thaw serve`: portal, gateway and the supervisor of sessions, in one command that ends them together."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import pwd
+import signal
+import socket as socketlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from instantiator.commands.common import Bench, json_option, show
+from provenance.errors import ThawError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from instantiator.session.sessions import Sessions
+    from instantiator.session.tickets import Tickets
+    from instantiator.web.portal import Portal
+
+TOKEN_LIFE = timedelta(hours=24)
+LEAST_LIFE_S = 3
+"""A gateway that lived shorter is not started again: it cannot be."""
+
+
+class AlreadyServing(ThawError):
+    """Another service works with this state folder."""
+
+    code = "already-serving"
+
+
+class GatewayEnded(ThawError):
+    """The gateway ended by itself, mostly because its port is taken."""
+
+    code = "gateway-ended"
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address the gateway listens on.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="Its port.")
+@click.option(
+    "--login", is_flag=True, help="Start nothing: print a new login address of the running service."
+)
+@json_option
+def serve_command(host: str, port: int, *, login: bool, as_json: bool) -> None:
+    """Serve the catalogue, sessions and runs in the browser, until Ctrl-C.
+
+    Prints one address with a one-time login token. Sessions outlive the service. Keys: url, socket.
+    """
+    from instantiator.session.tickets import Tickets
+
+    bench = Bench()
+    folder = bench.settings.home / "serve"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    tickets = Tickets(folder / "tickets.sqlite")
+    url = login_url(tickets, host, port)
+    told = {"url": url, "socket": str(folder / "portal.sock")}
+    if login:
+        show(told, as_json=as_json, human=url)
+        return
+    with _stop_on_signal() as stop, _only_one(folder):
+        _serve(bench, tickets, folder / "portal.sock", (host, port), stop, told, as_json=as_json)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: a second service would take the socket away from the first."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyServing(
+                "a service is running with this state folder already",
+                where=str(folder),
+                hint="its login address: thaw serve --login, with the same --port",
+            ) from error
+        yield
+
+
+def login_url(tickets: Tickets, host: str, port: int) -> str:
+    """The address that logs this host's user in, once."""
+    from instantiator.session.tickets import Right, RightKind
+
+    now = datetime.now(UTC)
+    right = Right(
+        kind=RightKind.TOKEN,
+        user=getpass.getuser(),
+        session="",
+        view_only=False,
+        expires=now + TOKEN_LIFE,
+    )
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://{shown}:{port}/login?token={tickets.issue(right, now=now)}"
+
+
+def _serve(  # the parts of one service
+    bench: Bench,
+    tickets: Tickets,
+    socket: Path,
+    address: tuple[str, int],
+    stop: threading.Event,
+    told: dict[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    from instantiator.commands.session import sessions_of
+    from instantiator.web.portal import Portal
+
+    gateway_user = _gateway_user(socket)
+    sessions = sessions_of(bench, gateway_gid=gateway_user.pw_gid if gateway_user else None)
+    sessions.recover()
+    portal = Portal(
+        bench=bench,
+        sessions=sessions,
+        tickets=tickets,
+        user=getpass.getuser(),
+        cookie_name=f"thaw-{address[1]}",  # cookies know no ports: two services on one host must not share one
+    )
+    with _portal_serving(portal, socket, gateway_user):
+        threading.Thread(target=_supervise, args=(sessions, stop), name="supervisor", daemon=True).start()
+        try:
+            _keep_gateway(bench, socket, address, gateway_user, stop, _teller(told, as_json=as_json))
+        finally:
+            stop.set()
+            portal.works.stop()
+
+
+def _teller(told: dict[str, str], *, as_json: bool) -> Callable[[], None]:
+    def tell() -> None:
+        human = f"Thaw is here: {told['url']}\n  The address logs you in once; Ctrl-C stops the service."
+        show(told, as_json=as_json, human=human)
+        sys.stdout.flush()
+
+    return tell
+
+
+def _keep_gateway(
+    bench: Bench,
+    socket: Path,
+    address: tuple[str, int],
+    user: pwd.struct_passwd | None,
+    stop: threading.Event,
+    tell: Callable[[], None],
+) -> None:
+    """Run the gateway until told to stop; one that dies is started again, unless it could not even start."""
+    is_told = False
+    while not stop.is_set():
+        started = time.monotonic()
+        with _gateway(bench, socket, address, user) as gateway:
+            while gateway.poll() is None and not stop.wait(0.2):
+                if not is_told and _answers(address):
+                    is_told = True
+                    tell()
+        if stop.is_set():
+            return
+        if not is_told or time.monotonic() - started < LEAST_LIFE_S:
+            raise GatewayEnded(
+                f"the gateway ended with status {gateway.returncode}",
+                where=f"{address[0]}:{address[1]}",
+                hint="is the port taken? choose another: thaw serve --port 8766",
+            )
+        click.echo(f"  ! the gateway ended with status {gateway.returncode}; it is started again", err=True)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    """Whether the gateway listens: the address is told only when it leads somewhere."""
+    host = "127.0.0.1" if address[0] in ("0.0.0.0", "::") else address[0]
+    try:
+        with socketlib.create_connection((host, address[1]), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _portal_serving(portal: Portal, socket: Path, gateway_user: pwd.struct_passwd | None) -> Iterator[None]:
+    """The portal on its unix socket, in a thread; ready when the body begins."""
+    import uvicorn
+
+    from instantiator.web.app import create_app
+
+    socket.unlink(missing_ok=True)
+    config = uvicorn.Config(
+        create_app(portal),
+        uds=str(socket),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="portal")
+    thread.start()
+    try:
+        _wait_until_ready(server, thread, socket)
+        socket.chmod(0o660)
+        if gateway_user is not None:
+            for path in (socket.parent, socket):
+                os.chown(path, -1, gateway_user.pw_gid)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket.unlink(missing_ok=True)
+
+
+def _wait_until_ready(server: uvicorn.Server, thread: threading.Thread, socket: Path) -> None:
+    waited = threading.Event()
+    while not server.started:
+        if not thread.is_alive():
+            raise ThawError("the portal did not start", where=str(socket), hint="its words are above")
+        waited.wait(0.02)
+
+
+def _gateway_user(socket: Path) -> pwd.struct_passwd | None:
+    """Whom the gateway becomes where this is root: nobody, if that user can reach the socket at all."""
+    if os.geteuid() != 0:
+        return None
+    above = socket.parent.parents
+    if all(path.stat().st_mode & 0o001 for path in above):
+        return pwd.getpwnam("nobody")
+    click.echo(
+        f"  ! the gateway runs as root: other users cannot reach {socket.parent.parent} (chmod o+x the folders above)",
+        err=True,
+    )
+    return None
+
+
+@contextmanager
+def _gateway(
+    bench: Bench, socket: Path, address: tuple[str, int], user: pwd.struct_passwd | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The gateway, a process of its own; it ends with the body."""
+    novnc = _novnc(bench.settings.cache_dir / "novnc")
+    host, port = address
+    names = dict.fromkeys((host, "127.0.0.1", "localhost"))
+    command = [sys.executable, "-m", "vnc_gateway", "--portal", str(socket), "--novnc", str(novnc)]
+    command += ["--listen", f"{host}:{port}"]
+    command += [part for name in names for part in ("--origin", f"http://{name}:{port}")]
+    command += ["--user", user.pw_name] if user else []
+    process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr)  # stdout is for the answer
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _novnc(folder: Path) -> Path:
+    """noVNC, fetched once; the program that does it is the gateway's, which nothing of Thaw imports."""
+    command = [sys.executable, "-m", "vnc_gateway.novnc", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise GatewayEnded(
+            "noVNC is not there: " + done.stderr.strip(), where=str(folder), hint="is npm there?"
+        )
+    return folder / "node_modules/@novnc/novnc"
+
+
+def _supervise(sessions: Sessions, stop: threading.Event) -> None:
+    """Look after the sessions once a second; what goes wrong in one pass is told, and the next one comes."""
+    last = ""
+    while not stop.wait(1):
+        try:
+            sessions.supervise(datetime.now(UTC))
+        except ThawError as error:
+            if str(error) != last:
+                click.echo(str(error), err=True)
+            last = str(error)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set."""
+    event = threading.Event()
+
+    def set_event(_signal: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    former = {number: signal.signal(number, set_event) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

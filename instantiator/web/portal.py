@@ -1,0 +1,128 @@
+"""What the portal works with: the bench of the commands, the sessions, and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from instantiator.session.model import OpenSession, Session, SessionId
+from instantiator.session.tickets import Tickets
+from instantiator.web.work import Works
+from provenance.errors import ThawError
+
+if TYPE_CHECKING:
+    from instantiator.engine import Engine
+    from instantiator.image.build import Workshop
+    from instantiator.image.fetch import Mirrors
+    from instantiator.image.lock import Lock
+    from instantiator.recipe.model import Recipe
+    from instantiator.settings import Settings
+    from provenance.store import Store
+    from provenance.vault import Vault
+
+
+class NotFound(ThawError):
+    """There is no such thing, or it is somebody else's: both answer the same."""
+
+    code = "not-found"
+
+
+class Bench(Protocol):
+    """What the commands work with (instantiator.commands.common), as far as the portal needs it."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+    @property
+    def vault(self) -> Vault:
+        """The vault."""
+
+    @property
+    def store(self) -> Store:
+        """The index of runs."""
+
+    @property
+    def engine(self) -> Engine:
+        """The container engine; raises where none answers."""
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """Where packages come from."""
+
+    @property
+    def workshop(self) -> Workshop:
+        """What images are built with."""
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe `name` or `name/version`."""
+
+    def lock(self, recipe: Recipe) -> Lock:
+        """The lock that answers a recipe."""
+
+
+class Sessions(Protocol):
+    """What the portal asks of instantiator.session.sessions.Sessions."""
+
+    def open(self, asked: OpenSession, /) -> Session:
+        """Begin a session; returns at once."""
+
+    def get(self, session: SessionId, /) -> Session:
+        """One session; raises `session-unknown`."""
+
+    def list(self, user: str | None = None) -> tuple[Session, ...]:
+        """The sessions of a user."""
+
+    def touch(self, session: SessionId, /) -> object:
+        """Somebody is looking."""
+
+    def extend(self, session: SessionId, /) -> object:
+        """Put the end off."""
+
+    def restart_application(self, session: SessionId, /) -> object:
+        """Start the program again on the same display."""
+
+    def end(self, session: SessionId, reason: str, /) -> Session:
+        """End it: its files are kept, its record is written."""
+
+    def own(self, session: SessionId, path: Path, /) -> object:
+        """A file put into the workspace becomes the session's own."""
+
+    def workspace_dir(self, session: SessionId, /) -> Path:
+        """The session's files on this host."""
+
+
+def now_utc() -> datetime:
+    """The clock of the portal."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """One portal: everything its pages need, handed in by `thaw serve` or a test."""
+
+    bench: Bench
+    sessions: Sessions
+    tickets: Tickets
+    user: str
+    works: Works = field(default_factory=Works)
+    clock: Callable[[], datetime] = now_utc
+    cookie_name: str = "thaw"
+    upload_limit: int = 20 * 1024**3
+
+    def session_of(self, user: str, session: str) -> Session:
+        """A session of this user; raises `NotFound` for an unknown one and for another's alike."""
+        try:
+            found = self.sessions.get(SessionId(session))
+        except ThawError as error:
+            raise _no_session() from error
+        if found.user != user:
+            raise _no_session()
+        return found
+
+
+def _no_session() -> NotFound:
+    return NotFound("there is no session of yours with this name", hint="your sessions are listed: /sessions")
