@@ -64,6 +64,7 @@ class Settings:
     debian_mirror: str | None = None
     snapshot_mirror: str | None = None
     pip_args: Secret | None = None
+    idle_displays: int = 1
 
     @property
     def settings_file(self) -> Path:
@@ -148,6 +149,11 @@ SETTINGS: tuple[Setting, ...] = (
         variables=("THAW_JOBS",),
         help="how many things are done at once; default: the number of CPUs this process may use",
     ),
+    Setting(
+        key="idle_displays",
+        variables=("THAW_IDLE_DISPLAYS",),
+        help="how many displays the service keeps waiting for sessions; default: 1",
+    ),
 )
 
 
@@ -191,6 +197,7 @@ def _without_password(text: str) -> str:
 
 def _settings(home: Path, read: Mapping[str, object]) -> Settings:
     recipes, jobs = read.get("recipes"), read.get("jobs")
+    idle_displays = read.get("idle_displays")
     pip_args = read.get("pip_args")
     return Settings(
         home=home,
@@ -200,6 +207,7 @@ def _settings(home: Path, read: Mapping[str, object]) -> Settings:
         debian_mirror=_text_or_none(read.get("debian_mirror")),
         snapshot_mirror=_text_or_none(read.get("snapshot_mirror")),
         pip_args=pip_args if isinstance(pip_args, Secret) else None,
+        idle_displays=idle_displays if isinstance(idle_displays, int) else 1,
     )
 
 
@@ -334,6 +342,13 @@ def _read_jobs(value: object, _environ: Mapping[str, str]) -> int:
     raise _Wrong("a whole number from 1 to 9999")
 
 
+def _read_idle_displays(value: object, _environ: Mapping[str, str]) -> int:
+    text = str(value)
+    if isinstance(value, (int, str)) and re.fullmatch(r"[0-9]{1,2}", text, re.ASCII):
+        return int(text)
+    raise _Wrong("a whole number from 0 to 99")
+
+
 _READERS: Mapping[str, Callable[[object, Mapping[str, str]], object]] = MappingProxyType(
     {
         "recipes": _read_folder,
@@ -342,6 +357,7 @@ _READERS: Mapping[str, Callable[[object, Mapping[str, str]], object]] = MappingP
         "snapshot_mirror": _read_mirror,
         "pip_args": _read_pip_args,
         "jobs": _read_jobs,
+        "idle_displays": _read_idle_displays,
     }
 )
 

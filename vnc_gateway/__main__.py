@@ -39,6 +39,7 @@ def read_settings(arguments: list[str]) -> GatewaySettings:
         novnc=found.novnc,
         origins=tuple(parse_origin(text) for text in found.origin),
         user=found.user,
+        parent=found.parent,
         limits=Limits(
             connections=found.max_connections,
             connections_per_user=found.max_per_user,
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--origin", required=True, action="append", metavar="URL", help="as browsers see it; may be repeated"
     )
     parser.add_argument("--user", help="the user to become, when started as root")
+    parser.add_argument("--parent", type=_positive, metavar="PID", help="end when this parent process dies")
     parser.add_argument("--max-connections", type=_positive, default=usual.connections, metavar="N")
     parser.add_argument("--max-per-user", type=_positive, default=usual.connections_per_user, metavar="N")
     parser.add_argument("--max-message", type=_positive, default=usual.message_bytes, metavar="BYTES")

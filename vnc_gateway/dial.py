@@ -1,14 +1,18 @@
-"""Reach a display: connect to its RFB socket until it says its greeting."""
+"""Reach a display or a web lab: connect to its RFB socket until it greets, or hold its HTTP socket by descriptor."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 
-from vnc_gateway.errors import DisplayGone
+from vnc_gateway.errors import DisplayGone, LabDown
 
 _GREETING = b"RFB "
 _ATTEMPT_S = 2.0
@@ -22,6 +26,31 @@ async def dial_display(path: Path, *, timeout_s: float, executor: Executor) -> s
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(executor, _dial, path, time.monotonic() + timeout_s)
+
+
+@contextmanager
+def hold_lab(path: Path) -> Iterator[Path]:
+    """A path that leads to this very socket as long as the body runs; raises `LabDown` where it is none.
+
+    The lab's program may write beside its socket: a link it puts there would lead to another's.
+    """
+    try:
+        held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise say_lab_down() from error
+    try:
+        if not stat.S_ISSOCK(os.fstat(held).st_mode):
+            raise say_lab_down()
+        yield Path(f"/proc/self/fd/{held}")
+    finally:
+        os.close(held)
+
+
+def say_lab_down() -> LabDown:
+    """A lab that does not answer at its socket."""
+    return LabDown(
+        "the lab does not answer: it may still be starting", hint="wait a moment, or look at the session"
+    )
 
 
 def _dial(path: Path, deadline: float) -> socket.socket:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from vnc_gateway.errors import GatewayError, LabDown
+from vnc_gateway.dial import hold_lab, say_lab_down
 from vnc_gateway.headers import forward_request
 from vnc_gateway.portal import Portal, open_client
 from vnc_gateway.proxy import pass_through
@@ -35,11 +36,17 @@ class Labs:
     async def serve(self, request: web.Request, session: str, origin: Origin) -> web.StreamResponse:
         """One request or one WebSocket of a lab."""
         lab = await self._portal.find_lab(session, "; ".join(request.headers.getall("Cookie", [])))
-        async with open_client(lab.socket) as upstream:
+        with hold_lab(lab.socket) as socket:
+            return await self._pass(request, socket, lab.user, session, origin)
+
+    async def _pass(
+        self, request: web.Request, socket: Path, user: str, session: str, origin: Origin
+    ) -> web.StreamResponse:
+        async with open_client(socket) as upstream:
             if request.headers.get("Upgrade", "").lower() != "websocket":
                 self._activity.touch(session)
-                return await pass_through(request, upstream, origin, lab=session, down=_say_down)
-            with self._places.take(), self._places.take_for(lab.user), self._activity.watch(session):
+                return await pass_through(request, upstream, origin, lab=session, down=say_lab_down)
+            with self._places.take(), self._places.take_for(user), self._activity.watch(session):
                 return await self._relay(request, upstream, session, origin)
 
     async def _relay(
@@ -64,7 +71,7 @@ class Labs:
                 compress=0,
             )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise _say_down() from error
+            raise say_lab_down() from error
         async with there:
             protocols = (there.protocol,) if there.protocol else ()
             here = web.WebSocketResponse(
@@ -108,9 +115,3 @@ async def _pump(source: _End, target: _End, on_message: Callable[[], None]) -> N
 
 def _plain_code(code: int | None) -> int:
     return code if code is not None and (1000 <= code <= 1003 or 1007 <= code <= 4999) else 1000
-
-
-def _say_down() -> GatewayError:
-    return LabDown(
-        "the lab does not answer: it may still be starting", hint="wait a moment, or look at the session"
-    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import signal
 
 from vnc_gateway.errors import SettingsRefused
 
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 
 def drop_to(user: str) -> None:
@@ -30,6 +31,16 @@ def drop_to(user: str) -> None:
     os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
     os.environ["HOME"] = "/nonexistent"
     _forbid_new_privileges()
+
+
+def end_with(parent: int) -> None:
+    """Be told to stop when the process that started this one is killed: no gateway holds a port for nobody.
+
+    Called last: the kernel forgets the wish when a process becomes another user.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it was killed before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _forbid_new_privileges() -> None:

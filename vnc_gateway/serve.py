@@ -12,7 +12,7 @@ from aiohttp import web
 
 from vnc_gateway.app import build_app
 from vnc_gateway.errors import SettingsRefused
-from vnc_gateway.privileges import drop_to
+from vnc_gateway.privileges import drop_to, end_with
 from vnc_gateway.settings import GatewaySettings
 
 _STOP_S = 3.0
@@ -25,6 +25,8 @@ def serve(settings: GatewaySettings) -> None:
     _allow_many_files()
     if settings.user is not None:
         drop_to(settings.user)
+    if settings.parent is not None:
+        end_with(settings.parent)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener))
 

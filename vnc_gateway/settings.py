@@ -50,6 +50,7 @@ class GatewaySettings:
     novnc: Path
     origins: tuple[Origin, ...]
     user: str | None = None
+    parent: int | None = None
     limits: Limits = Limits()
 
 

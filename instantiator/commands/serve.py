@@ -116,25 +116,31 @@ def _serve(  # the parts of one service
     *,
     as_json: bool,
 ) -> None:
+    from instantiator.commands.service import told_address
     from instantiator.commands.session import sessions_of
+    from instantiator.session.bench import Quota
     from instantiator.web.portal import Portal
 
     gateway_user = _gateway_user(socket)
-    sessions = sessions_of(bench, gateway_gid=gateway_user.pw_gid if gateway_user else None)
+    gateway_gid = gateway_user.pw_gid if gateway_user else None
+    quota = Quota(idle_displays=bench.settings.idle_displays)
+    sessions = sessions_of(bench, quota=quota, gateway_gid=gateway_gid, is_observing=True)
     sessions.recover()
     portal = Portal(
         bench=bench,
         sessions=sessions,
         tickets=tickets,
         user=getpass.getuser(),
+        gateway_gid=gateway_gid,
         cookie_name=f"thaw-{address[1]}",  # cookies know no ports: two services on one host must not share one
     )
-    with _portal_serving(portal, socket, gateway_user):
+    with told_address(socket.parent, address), _portal_serving(portal, socket, gateway_user):
         threading.Thread(target=_supervise, args=(sessions, stop), name="supervisor", daemon=True).start()
         try:
             _keep_gateway(bench, socket, address, gateway_user, stop, _teller(told, as_json=as_json))
         finally:
             stop.set()
+            sessions.close()
             portal.works.stop()
 
 
@@ -249,7 +255,7 @@ def _gateway(
     host, port = address
     names = dict.fromkeys((host, "127.0.0.1", "localhost"))
     command = [sys.executable, "-m", "vnc_gateway", "--portal", str(socket), "--novnc", str(novnc)]
-    command += ["--listen", f"{host}:{port}"]
+    command += ["--listen", f"{host}:{port}", "--parent", str(os.getpid())]
     command += [part for name in names for part in ("--origin", f"http://{name}:{port}")]
     command += ["--user", user.pw_name] if user else []
     process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr)  # stdout is for the answer

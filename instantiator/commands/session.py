@@ -86,8 +86,10 @@ def open_command(
 ) -> int:
     """Open a GUI of a RECIPE and wait until it has drawn. The session lives on: `thaw session stop` ends it.
 
-    Exit 1 where it does not start. Keys: those of `thaw session show`.
+    Where a service runs with this state folder it opens the session, and the answer has the address to see it at.
+    Exit 1 where it does not start. Keys: those of `thaw session show`, and address.
     """
+    from instantiator.commands.service import find_service, open_through
     from instantiator.session.model import OpenSession, SessionState
 
     bench = Bench()
@@ -99,10 +101,26 @@ def open_command(
         datasets=tuple(_dataset_name(bench, text) for text in dataset),
         workspace=workspace,
     )
-    sessions = sessions_of(bench)
-    session = _wait(sessions, sessions.open(asked).id)
-    show(session_json(session), as_json=as_json, human=describe_session(session))
+    sessions, service = sessions_of(bench), find_service(bench.settings.home)
+    opened = open_through(service, asked) if service else sessions.open(asked).id
+    session = _wait(sessions, opened)
+    address = service.session_address(opened) if service else None
+    told = {**session_json(session), "address": address}
+    show(
+        told, as_json=as_json, human=f"{describe_session(session)}\n{_how_to_see(session, address)}".rstrip()
+    )
     return 0 if session.state is SessionState.READY else 1
+
+
+def _how_to_see(session: Session, address: str | None) -> str:
+    """Where a browser finds the session's screen, in words."""
+    if not session.state.has_screen():
+        return ""
+    if address is None:
+        return (
+            f"  no service shows it yet: start one with `thaw serve`, then open /sessions/{session.id} there"
+        )
+    return f"  see it at  {address}\n             (not logged in there? `thaw serve --login` prints a login address)"
 
 
 def _dataset_name(bench: Bench, text: str) -> str:
@@ -189,8 +207,16 @@ def list_files(session: str, *, as_json: bool) -> None:
 @json_option
 def stop_session(session: str, *, as_json: bool) -> None:
     """End a session: its files are kept, its record is written. Keys: those of `thaw session show`."""
-    sessions = sessions_of(Bench())
-    ended = sessions.end(_find(sessions, session).id, "by the user")
+    from instantiator.commands.service import end_through, find_service
+
+    bench = Bench()
+    sessions = sessions_of(bench)
+    found, service = _find(sessions, session), find_service(bench.settings.home)
+    if service is not None and found.user == getpass.getuser():
+        end_through(service, found.id)
+        ended = sessions.get(found.id)
+    else:
+        ended = sessions.end(found.id, "by the user")
     show(session_json(ended), as_json=as_json, human=describe_session(ended))
 
 

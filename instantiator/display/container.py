@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instantiator.display.image import START_SCRIPT
 from instantiator.display.profile import DisplayProfile
+from instantiator.display.windows import Window, parse_windows
 from instantiator.engine.values import Mount
 
 SHARED = "/thaw/display"
@@ -26,6 +27,11 @@ class DisplayFolders:
     def x11(self) -> Path:
         """Holds the X server's socket: shared with the application."""
         return self.root / "x11"
+
+    @property
+    def x_socket(self) -> Path:
+        """Where programs reach the X server."""
+        return self.x11 / f"X{NUMBER.removeprefix(':')}"
 
     @property
     def shared(self) -> Path:
@@ -77,9 +83,9 @@ def application_mount(folders: DisplayFolders) -> Mount:
     return Mount(source=folders.x11, target=X_SOCKETS)
 
 
-def read_windows(folders: DisplayFolders) -> tuple[str, ...]:
-    """The windows there are now, a line for each; none where nobody has said so yet."""
+def read_windows(folders: DisplayFolders) -> tuple[Window, ...]:
+    """The windows there are now; none where nobody has said so yet."""
     try:
-        return tuple(folders.windows.read_text(errors="replace").splitlines())
+        return parse_windows(folders.windows.read_text(errors="replace").split("\n"))
     except FileNotFoundError:
         return ()

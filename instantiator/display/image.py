@@ -6,6 +6,7 @@ mounted from this package when a display starts.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from instantiator.image.lock import Lock, lock_from_yaml
@@ -38,6 +39,7 @@ def display_request(snapshot: str) -> Request:
     )
 
 
+@cache
 def display_lock() -> Lock:
-    """The lock of the display image, committed beside this file."""
+    """The lock of the display image, committed beside this file; read once, since every launch asks for it."""
     return lock_from_yaml(LOCK_FILE.read_bytes(), where=str(LOCK_FILE))

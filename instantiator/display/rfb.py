@@ -5,6 +5,7 @@ Nothing is sent but what reading takes; the connection is shared, so nobody else
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import time
@@ -37,8 +38,15 @@ class Screen:
 
     def is_drawn(self) -> bool:
         """Whether a program shows something: an empty screen is black, but for the mouse pointer."""
-        colours = memoryview(self.pixels).cast("I").tolist()
-        return len(colours) - colours.count(0) > _POINTER
+        count, row, black = 0, self.width * 4, bytes(self.width * 4)
+        for at in range(0, len(self.pixels), row):
+            line = self.pixels[at : at + row]
+            if line != black:  # most rows of an empty screen: a comparison is a thousand times a count
+                colours = memoryview(line).cast("I").tolist()
+                count += len(colours) - colours.count(0)
+                if count > _POINTER:
+                    return True
+        return False
 
 
 class RfbReader:
@@ -55,6 +63,7 @@ class RfbReader:
             self.close()
             raise error if isinstance(error, RfbFailed) else self._failed(error) from error
         self._pixels = bytearray(self.width * self.height * 4)
+        self._asked, self._seen = False, False
 
     def close(self) -> None:
         """Hang up."""
@@ -69,11 +78,30 @@ class RfbReader:
     def read_screen(self) -> Screen:
         """The whole picture as it is now."""
         try:
-            size = struct.pack(">BBHHHH", 3, 0, 0, 0, self.width, self.height)
-            self._socket.sendall(size)
+            self._ask(incremental=False)
             self._read_update()
         except OSError as error:
             raise self._failed(error) from error
+        return self._screen()
+
+    def wait_for_change(self, *, timeout_s: float) -> Screen | None:
+        """The picture as soon as it changes, the first time at once; None where it stays the same so long."""
+        try:
+            if not self._asked:
+                self._ask(incremental=self._seen)
+            if not select.select([self._socket], [], [], timeout_s)[0]:
+                return None
+            self._read_update()
+        except OSError as error:
+            raise self._failed(error) from error
+        return self._screen()
+
+    def _ask(self, *, incremental: bool) -> None:
+        self._socket.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
+        self._asked = True
+
+    def _screen(self) -> Screen:
+        self._asked, self._seen = False, True
         return Screen(width=self.width, height=self.height, name=self.name, pixels=bytes(self._pixels))
 
     def _shake_hands(self) -> tuple[int, int, str]:

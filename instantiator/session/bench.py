@@ -45,6 +45,8 @@ class SessionBench:
     quota: Quota = field(default_factory=Quota)
     gateway_gid: int | None = None
     observe: Observe | None = None
+    window_patience_s: float = 60.0
+    """How long a launch waits for the window its GUI declares."""
 
     @property
     def sessions_dir(self) -> Path:

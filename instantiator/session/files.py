@@ -51,6 +51,7 @@ class SessionFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._known: dict[str, tuple[tuple[int, int, int], tuple[Session, Backstage]]] = {}
 
     def folder(self, session: str) -> Path:
         """The folder of a session."""
@@ -78,10 +79,19 @@ class SessionFiles:
         if not is_run_id(session):
             raise unknown_session(session)
         try:
-            value = json.loads((self.folder(session) / "session.json").read_bytes())
+            with (self.folder(session) / "session.json").open("rb") as file:
+                found = os.fstat(file.fileno())
+                mark = (found.st_ino, found.st_mtime_ns, found.st_size)  # each write makes another file
+                mark_known, known = self._known.get(session, (None, None))
+                if known is not None and mark == mark_known:
+                    return known
+                value = json.loads(file.read())
         except FileNotFoundError as error:
+            self._known.pop(session, None)
             raise unknown_session(session) from error
-        return _session(value["session"]), _backstage(value["backstage"])
+        read = _session(value["session"]), _backstage(value["backstage"])
+        self._known[session] = (mark, read)
+        return read
 
     def update(
         self, session: str, change: Callable[[Session, Backstage], tuple[Session, Backstage]]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from instantiator.display.container import DisplayFolders, read_windows
+from instantiator.display.container import DisplayFolders
 from instantiator.display.image import display_lock
-from instantiator.display.profile import parse_profile
-from instantiator.display.rfb import RfbFailed, RfbReader, wait_for_rfb
+from instantiator.display.profile import DisplayProfile, parse_profile
+from instantiator.display.rfb import RfbFailed, wait_for_rfb
+from instantiator.display.windows import WantedWindow
 from instantiator.image.ensure import ensure_image
 from instantiator.image.files import keep_files
 from instantiator.image.lock import lock_to_json
@@ -22,10 +24,11 @@ from instantiator.recipe.model import Gui, Recipe
 from instantiator.session.bench import SessionBench
 from instantiator.session.errors import LaunchFailed, SessionStateWrong
 from instantiator.session.files import Backstage, SessionFiles
+from instantiator.session.frame import Eye, NothingDrawn, wait_for_frame
 from instantiator.session.model import LaunchStep, Session, SessionState, StepState
 from instantiator.session.observing import Observing
 from instantiator.session.plan import INPUT_ROOT, draft_record, mount_name
-from instantiator.session.stage import Stage
+from instantiator.session.stage import CreatedApplication, Stage
 from instantiator.session.workspace import open_workspace
 from provenance.digest import canonical_json
 from provenance.errors import ThawError
@@ -33,8 +36,8 @@ from provenance.record import RecordedInput
 
 _DISPLAY_PATIENCE_S = 20.0
 _DRAWING_PATIENCE_S = 120.0
-_WINDOW_PATIENCE_S = 3.0
-_LOOK_S = 0.03
+_LOOK_S = 0.1
+_X_LOOK_S = 0.005
 
 
 class Launch:
@@ -56,37 +59,89 @@ class Launch:
         self._observing = observing
 
     def run(self, recipe: Recipe, gui: Gui) -> None:
-        """All steps. Raises `LaunchFailed` and other `ThawError`s with the step already marked as failed."""
-        with self._step("image") as tell:
-            self._prepare_image(recipe, gui, tell)
-        with self._step("display") as tell:
-            self._prepare_display(tell)
-        self.run_application()
+        """All steps. Raises `LaunchFailed` and other `ThawError`s with the step already marked as failed.
+
+        The display starts while the application is prepared, and the application as soon as it can be drawn on.
+        Nothing of a launch goes on when this is left.
+        """
+        with ThreadPoolExecutor(max_workers=4) as helpers:
+            with self._step("image") as tell:
+                display = self._begin_display(helpers, tell)
+                self._prepare_image(recipe, gui, tell)
+            created = helpers.submit(self._create_application, display)
+            with self._step("display") as tell:
+                self._wait_for_x(display)
+                started = helpers.submit(self._start_application, created)
+                tell(self._greet(display))
+            self._finish(started)
 
     def run_application(self) -> None:
-        """The last two steps: also those of starting the application again."""
+        """The last two steps, on the display that is there: the application is started again."""
+        with ThreadPoolExecutor(max_workers=2) as helpers:
+            created = helpers.submit(self._create_application, None)
+            self._finish(helpers.submit(self._start_application, created))
+
+    def _finish(self, started: Future[str]) -> None:
+        """Wait for the application's start and its first frame; the session is ready then."""
+        session, backstage = self._files.read(self._id)
         with self._step("application") as tell:
-            session, backstage = self._files.read(self._id)
-            container = self._stage.start_application(
-                session, backstage, self._folders, observing=self._observing
-            )
-            self._files.set_backstage(self._id, application_container=container)
-            tell(" ".join(backstage.draft.job.command) if backstage.draft else "")
+            tell(session.title)
+            container = started.result()
+        message = ""
+        tail: tuple[str, ...] = ()
         with self._step("first frame") as tell:
-            tell(self._wait_for_web(container) if session.kind == "web" else self._wait_for_frame(container))
+            if session.kind == "web":
+                tell(self._wait_for_web(container))
+            else:
+                found, message = self._wait_for_frame(container, backstage)
+                tell(found)
+                tail = self._stage.read_tail(container) if message else ()
         now = datetime.now(UTC)
-        self._change(state=SessionState.READY, ready=now, last_active=now)
+        self._change(state=SessionState.READY, ready=now, last_active=now, message=message, log_tail=tail)
+
+    def _begin_display(self, helpers: ThreadPoolExecutor, tell: Callable[[str], None]) -> _Display | None:
+        """Let a display come up beside the other steps; None for a web application."""
+        session, backstage = self._files.read(self._id)
+        if session.kind == "web":
+            return None
+        ensure_image(display_lock(), self._bench.workshop, self._bench.mirrors, _Heard(tell))
+        profile = parse_profile(backstage.profile)
+        created = helpers.submit(self._create_display, profile)
+        return _Display(
+            profile=profile, created=created, started=helpers.submit(self._start_display, created)
+        )
+
+    def _create_display(self, profile: DisplayProfile) -> tuple[str, bool]:
+        """A display of the session's own, or one that waited idle, and whether it is that."""
+        waiting = self._take_display(self._id)
+        container = waiting or self._stage.create_display(self._id, profile, self._folders)
+        self._files.set_backstage(self._id, display_container=container)
+        return container, waiting is not None
+
+    def _start_display(self, created: Future[tuple[str, bool]]) -> None:
+        container, is_running = created.result()
+        if not is_running:
+            self._stage.start(container)
+
+    def _create_application(self, display: _Display | None) -> CreatedApplication:
+        if display is not None:
+            display.created.result()  # its IPC namespace is named by its container
+        return self._stage.create_application(*self._files.read(self._id), self._folders)
+
+    def _start_application(self, created: Future[CreatedApplication]) -> str:
+        application = created.result()
+        self._stage.start_application(application, observing=self._observing)
+        self._files.set_backstage(self._id, application_container=application.container)
+        return application.container
 
     def _prepare_image(self, recipe: Recipe, gui: Gui, tell: Callable[[str], None]) -> None:
         """Have both images and the datasets ready, and write down what will be recorded."""
-        bench, display = self._bench, display_lock()
+        bench = self._bench
         session, backstage = self._files.read(self._id)
         lock = bench.lock(recipe)
         keep_files(recipe, lock, bench.vault)
-        heard = _Heard(tell)
-        pinned = replace(lock, image=ensure_image(lock, bench.workshop, bench.mirrors, heard))
-        if session.kind != "web":
-            ensure_image(display, bench.workshop, bench.mirrors, heard)
+        image = ensure_image(lock, bench.workshop, bench.mirrors, _Heard(tell))
+        pinned = replace(lock, image=image)
         opened = {name: bench.open_dataset(name, recipe, pinned) for name in session.datasets}
         inputs = tuple(
             RecordedInput(
@@ -100,7 +155,9 @@ class Launch:
             for name, item in sorted(opened.items())
         )
         digest = bench.vault.put_bytes(canonical_json(lock_to_json(pinned)))
-        draft = draft_record(session, recipe, gui, pinned, lock_digest=digest, display=display, inputs=inputs)
+        draft = draft_record(
+            session, recipe, gui, pinned, lock_digest=digest, display=display_lock(), inputs=inputs
+        )
         self._files.set_backstage(
             self._id,
             draft=draft,
@@ -111,55 +168,57 @@ class Launch:
         )
         tell(f"{pinned.image_name}{''.join(f', {name}' for name in session.datasets)}")
 
-    def _prepare_display(self, tell: Callable[[str], None]) -> None:
-        """A display that answers: one that waited idle, or a new one."""
-        session, backstage = self._files.read(self._id)
-        if session.kind == "web":
-            tell("none: a web application")
+    def _wait_for_x(self, display: _Display | None) -> None:
+        """Until programs can be drawn on the display."""
+        if display is None:
             return
-        profile = parse_profile(backstage.profile)
-        waiting = self._take_display(self._id)
-        container = waiting or self._stage.start_display(self._id, profile, self._folders)
-        self._files.set_backstage(self._id, display_container=container)
+        display.started.result()
+        end = time.monotonic() + _DISPLAY_PATIENCE_S
+        while not _accepts(self._folders.x_socket):
+            if time.monotonic() > end:
+                raise self._no_display("programs cannot reach its X server")
+            time.sleep(_X_LOOK_S)
+
+    def _greet(self, display: _Display | None) -> str:
+        """Until the display can be looked at; says which one it is."""
+        if display is None:
+            return "none: a web application"
         try:
             with wait_for_rfb(self._folders.rfb_socket, timeout_s=_DISPLAY_PATIENCE_S) as reader:
                 size = f"{reader.width}x{reader.height}"
         except RfbFailed as error:
-            raise LaunchFailed(
-                f"the display does not answer: {error.message}\n{self._display_tail()}",
-                where=str(self._folders.log),
-                hint="try again; if it stays so, report it with these lines",
-            ) from error
-        tell(f"{profile.kind} {size}{', from the pool' if waiting else ''}")
+            raise self._no_display(error.message) from error
+        _, is_idle_one = display.created.result()
+        return f"{display.profile.kind} {size}{', from the pool' if is_idle_one else ''}"
 
-    def _wait_for_frame(self, container: str) -> str:
-        """Until the program has drawn something; says which window."""
-        end, mapped = time.monotonic() + _DRAWING_PATIENCE_S, 0.0
-        reader: RfbReader | None = None
+    def _no_display(self, why: str) -> LaunchFailed:
+        return LaunchFailed(
+            f"the display does not answer: {why}\n{self._display_tail()}",
+            where=str(self._folders.log),
+            hint="try again; if it stays so, report it with these lines",
+        )
+
+    def _wait_for_frame(self, container: str, backstage: Backstage) -> tuple[str, str]:
+        """Until the program has drawn its window; says which, and what is to be told where it never came."""
+        wanted = WantedWindow(window_class=backstage.window_class, title=backstage.window_title)
+        patience_s = self._bench.window_patience_s if wanted.is_declared else _DRAWING_PATIENCE_S
         try:
-            while time.monotonic() < end:
-                self._refuse_ended(container)
-                with suppress(RfbFailed):
-                    reader = reader or RfbReader(self._folders.rfb_socket)
-                    if reader.read_screen().is_drawn():
-                        return self._name_windows()
-                    mapped = mapped or (time.monotonic() if read_windows(self._folders) else 0.0)
-                    if mapped and time.monotonic() - mapped > _WINDOW_PATIENCE_S:
-                        return self._name_windows()  # a window that is black, as terminals may be
-                    time.sleep(_LOOK_S)
-                    continue
-                if reader is not None:  # the screen got another size, or the display is gone
-                    reader.close()
-                    reader = None
-        finally:
-            if reader is not None:
-                reader.close()
-        raise self._not_drawn(container, f"the program has drawn nothing for {_DRAWING_PATIENCE_S:.0f} s")
-
-    def _name_windows(self) -> str:
-        windows = [line.split('"') for line in read_windows(self._folders)]
-        titles = [parts[-2] for parts in windows if len(parts) > 2]
-        return f"window {titles[0]!r}" if titles else "drawn"
+            with Eye(self._folders) as eye:
+                frame = wait_for_frame(
+                    eye,
+                    self._folders,
+                    wanted,
+                    patience_s=patience_s,
+                    check=lambda: self._refuse_ended(container),
+                )
+        except NothingDrawn as error:
+            raise self._not_drawn(
+                container, f"the program has drawn nothing for {patience_s:.0f} s"
+            ) from error
+        if frame.window is None and wanted.is_declared:
+            missing = f"no window with {wanted} came within {patience_s:.0f} s"
+            return missing, f"{missing}; the program still runs, and the screen shows what it has drawn"
+        return f"window {frame.window.title!r}" if frame.window else "drawn", ""
 
     def _wait_for_web(self, container: str) -> str:
         """Until the application answers HTTP on its socket."""
@@ -168,7 +227,7 @@ class Launch:
             self._refuse_ended(container)
             if (status := _ask_web(path)) is not None:
                 return status
-            time.sleep(_LOOK_S * 3)
+            time.sleep(_LOOK_S)
         raise self._not_drawn(container, f"nothing answers at its socket for {_DRAWING_PATIENCE_S:.0f} s")
 
     def _refuse_ended(self, container: str) -> None:
@@ -239,6 +298,15 @@ class Launch:
         _refuse_over(self._files.read(self._id)[0])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Display:
+    """A display on its way: its container and whether it waited idle, and the start of that container."""
+
+    profile: DisplayProfile
+    created: Future[tuple[str, bool]]
+    started: Future[None]
+
+
 class GivenUp(SessionStateWrong):
     """Somebody ended the session while it was launched."""
 
@@ -275,6 +343,12 @@ def fresh_steps(names: tuple[str, ...]) -> tuple[LaunchStep, ...]:
 def _refuse_over(session: Session) -> None:
     if session.state is not SessionState.LAUNCHING:
         raise GivenUp(f"session {session.id} is {session.state}: its launch is given up")
+
+
+def _accepts(path: Path) -> bool:
+    """Whether somebody listens at a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def _ask_web(path: Path) -> str | None:

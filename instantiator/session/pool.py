@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,23 @@ from provenance.errors import ThawError
 
 _PREFIX = "pool-"
 _PATIENCE_S = 20.0
+_DISPLAY_MB = 32
+"""What an idle display takes, rounded up: measured by bench/sessions.py."""
+_SHARE = 10
+"""Idle displays may take one part in so many of the memory that is free."""
+
+
+def bound_idle(wanted: int, *, free_mb: int) -> int:
+    """How many displays may wait: those wanted, as far as they fit in a tenth of the free memory."""
+    return min(wanted, free_mb // _SHARE // _DISPLAY_MB)
+
+
+def read_free_mb(path: Path = Path("/proc/meminfo")) -> int:
+    """The memory programs can have on this host without swapping."""
+    for line in path.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +52,14 @@ class DisplayPool:
     program in the container can tell.
     """
 
-    def __init__(self, files: SessionFiles, stage: Stage, *, size: int) -> None:
-        self._files, self._stage, self._size = files, stage, size
+    def __init__(
+        self, files: SessionFiles, stage: Stage, *, size: int, free_mb: Callable[[], int] = read_free_mb
+    ) -> None:
+        self._files, self._stage, self._size, self._free_mb = files, stage, size, free_mb
         self._idle: list[IdleDisplay] = []
         self._lock = threading.Lock()
         self._making = False
+        self._filling: threading.Thread | None = None
         self._taken: set[str] = set()
 
     def take(self, session: str) -> str | None:
@@ -64,6 +85,10 @@ class DisplayPool:
         shutil.rmtree(self._root(idle.name), ignore_errors=True)
         return idle.container
 
+    def has_idle(self) -> bool:
+        """Whether a display waits."""
+        return bool(self._idle)
+
     def owns(self, name: str) -> bool:
         """Whether a container's label names a display of this pool, waiting or in use by a session."""
         return name.startswith(_PREFIX) and (
@@ -75,21 +100,32 @@ class DisplayPool:
         with self._lock:
             self._idle = [idle for idle in self._idle if idle.name in there]
             self._taken &= there
-            if self._making or len(self._idle) >= self._size:
+            if self._making or len(self._idle) >= self._fitting():
                 return
             self._making = True
-        threading.Thread(target=self._fill, name="display-pool", daemon=True).start()
+            self._filling = threading.Thread(target=self._fill, name="display-pool", daemon=True)
+        self._filling.start()
 
     def close(self) -> None:
-        """Remove the idle displays."""
+        """Remove the idle displays, and make no more."""
+        self._size = 0
+        if self._filling is not None:
+            self._filling.join()
         with self._lock:
-            idle, self._idle, self._size = self._idle, [], 0
+            idle, self._idle = self._idle, []
         for one in idle:
             self._discard(one.name)
 
+    def _fitting(self) -> int:
+        """How many may wait now; those that do have their memory already."""
+        if not self._size:
+            return 0
+        return bound_idle(self._size, free_mb=self._free_mb() + len(self._idle) * _DISPLAY_MB)
+
     def _fill(self) -> None:
         try:
-            while len(self._idle) < self._size:
+            self._sweep()
+            while len(self._idle) < self._fitting():
                 made = self._make()
                 with self._lock:
                     self._idle.append(made)
@@ -108,6 +144,13 @@ class DisplayPool:
             self._discard(name)
             raise
         return IdleDisplay(name=name, container=container)
+
+    def _sweep(self) -> None:
+        """Remove the folders of displays that a killed service kept."""
+        known = {idle.name for idle in self._idle}
+        for folder in (self._files.root / ".pool").glob(f"{_PREFIX}*"):
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _discard(self, name: str) -> None:
         self._stage.remove_all_of(name)

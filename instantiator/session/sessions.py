@@ -145,8 +145,12 @@ class Sessions:
 
     def end(self, session: str, reason: str = "by the user") -> Session:
         """End a session: its files are kept, its record is written, its containers are gone on return."""
-        begin_end(session, self._files, final=SessionState.ENDED, reason=reason)
-        return self._finish(session)
+        self._busy.add(session)  # or `supervise` would take it for an end that nobody finishes
+        try:
+            begin_end(session, self._files, final=SessionState.ENDED, reason=reason)
+            return self._finish(session)
+        finally:
+            self._busy.discard(session)
 
     def workspace_dir(self, session: str) -> Path:
         """The session's files on this host."""
@@ -177,11 +181,16 @@ class Sessions:
                 _log.warning("supervising %s fails: %s", one.id, error.message)
             if one.state not in (SessionState.ENDED, SessionState.FAILED):
                 living.add(one.id)
-        self._pool.look_after({part.session for part in parts.values()})
+        if not self._busy:  # a launch is not to share the host with the display for the next one
+            self._pool.look_after({part.session for part in parts.values()})
         for part in parts.values():
             is_needed = part.container in in_use or part.session in living | self._busy
             if not is_needed and not self._pool.owns(part.session):
                 self._stage.remove(part.container)
+
+    def has_idle_display(self) -> bool:
+        """Whether a display waits for the next session."""
+        return self._pool.has_idle()
 
     def close(self) -> None:
         """Give up the idle displays; sessions live on."""
@@ -272,6 +281,7 @@ class Sessions:
             run(launch)
         except GivenUp:
             self._remove_containers(session)
+            self._observing.finish(session)
         except ThawError as error:
             self._fail(session, error.message)
         except Exception as error:  # noqa: BLE001  # a defect must not leave a session that launches for ever

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,16 @@ from instantiator.engine import Engine, EngineRefused, ImageMissing
 from instantiator.engine.containers import (
     ContainerMissing,
     ContainerState,
+    create_container,
     inspect_container,
     kill_container,
     list_containers,
     read_container_log,
     remove_container,
+    start_container,
 )
 from instantiator.job.backends.docker import describe_caller, hand_over_mounts
-from instantiator.job.law import HOME_LABEL, choose_identity
+from instantiator.job.law import HOME_LABEL, Identity, choose_identity
 from instantiator.job.spec import JobSpec
 from instantiator.session.files import Backstage
 from instantiator.session.model import Session
@@ -53,6 +55,14 @@ class Part:
     is_running: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedApplication:
+    """An application's container that has not started, and what it was made from."""
+
+    container: str
+    job: JobSpec
+
+
 class Stage:
     """Starts and removes the containers of sessions. `home` tells them from those of another Thaw."""
 
@@ -62,22 +72,48 @@ class Stage:
         self._gateway_gid = gateway_gid
 
     def start_display(self, session: str, profile: DisplayProfile, folders: DisplayFolders) -> str:
-        """Start a display in its folders, made here; the container's ID."""
+        """Create a display and start it; the container's ID."""
+        container = self.create_display(session, profile, folders)
+        self.start(container)
+        return container
+
+    def create_display(self, session: str, profile: DisplayProfile, folders: DisplayFolders) -> str:
+        """A display in its folders, made here, that has not started; the container's ID."""
         job = display_job(session, display_lock(), profile, folders)
         for folder in (folders.x11, folders.shared):
             folder.mkdir(parents=True, exist_ok=True)
-        return self._start(job, DISPLAY, ipc="shareable", before=lambda: self._open_to_gateway(folders))
+        hand_over_mounts(job.mounts, self._identity(job))
+        self._open_to_gateway(folders)
+        return self._create(job, DISPLAY, ipc="shareable")
 
-    def start_application(
-        self, session: Session, backstage: Backstage, folders: DisplayFolders, *, observing: Observing
-    ) -> str:
-        """Start a session's application beside its display, observed from its start; the container's ID."""
+    def create_application(
+        self, session: Session, backstage: Backstage, folders: DisplayFolders
+    ) -> CreatedApplication:
+        """A session's application beside its display, which is created at least; not started."""
         if session.kind == "web":
             (folders.root / "web").mkdir(exist_ok=True)
         job = application_job(session, backstage, folders)
+        hand_over_mounts(job.mounts, self._identity(job))
         display = backstage.display_container
         ipc = f"container:{display}" if display else "private"
-        return self._start(job, APPLICATION, ipc=ipc, before_start=lambda name: observing.begin(name, job))
+        return CreatedApplication(container=self._create(job, APPLICATION, ipc=ipc), job=job)
+
+    def start_application(self, created: CreatedApplication, *, observing: Observing) -> None:
+        """Start an application whose display runs, observed from its start."""
+        try:
+            observing.begin(created.container, created.job)
+        except BaseException:
+            self.remove(created.container)
+            raise
+        self.start(created.container)
+
+    def start(self, container: str) -> None:
+        """Start a created container; one that cannot be started is removed."""
+        try:
+            start_container(self._engine.wire, container)
+        except BaseException:
+            self.remove(container)
+            raise
 
     def own(self, path: Path) -> None:
         """Make a file somebody put into a workspace the session's own."""
@@ -140,34 +176,24 @@ class Stage:
         found = list_containers(self._engine.wire, {HOME_LABEL: self._home, SESSION_LABEL: session})
         return sum(remove_container(self._engine.wire, one.id) for one in found)
 
-    def _start(
-        self,
-        job: JobSpec,
-        part: str,
-        *,
-        ipc: str,
-        before: Callable[[], None] | None = None,
-        before_start: Callable[[str], None] | None = None,
-    ) -> str:
+    def _identity(self, job: JobSpec) -> Identity:
+        return choose_identity(job, describe_caller(self._engine))
+
+    def _create(self, job: JobSpec, part: str, *, ipc: str) -> str:
         caller = describe_caller(self._engine)
-        identity = choose_identity(job, caller)
         mounts: tuple[Mapping[str, object], ...] = tuple(
             self._engine.describe_mount(mount) for mount in job.mounts
         )
-        hand_over_mounts(job.mounts, identity)
-        if before is not None:
-            before()
+        identity = choose_identity(job, caller)
         config = describe_part(job, part, identity, caller, mounts=mounts, home=self._home, ipc=ipc)
         name = f"thaw-{job.run}-{part}-{os.urandom(3).hex()}"
         try:
-            return self._engine.start_free_container(name, config, before_start=before_start)
+            return create_container(self._engine.wire, name, config)
         except ImageMissing:
             image = self._engine.find_image(job.image, job.image_name, job.image_layers)
             if image is None:
                 raise
-            return self._engine.start_free_container(
-                name, {**config, "Image": image}, before_start=before_start
-            )
+            return create_container(self._engine.wire, name, {**config, "Image": image})
 
     def _open_to_gateway(self, folders: DisplayFolders) -> None:
         """Let the gateway's group, and nobody else but the display, reach the RFB socket (it inherits the group)."""

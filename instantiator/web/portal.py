@@ -111,6 +111,7 @@ class Portal:
     works: Works = field(default_factory=Works)
     clock: Callable[[], datetime] = now_utc
     cookie_name: str = "thaw"
+    gateway_gid: int | None = None
     upload_limit: int = 20 * 1024**3
 
     def session_of(self, user: str, session: str) -> Session:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from instantiator.commands.common import Bench
+from instantiator.commands.service import find_service
 from instantiator.commands.session import sessions_of
+from instantiator.display.container import DisplayFolders, read_windows
 from instantiator.display.rfb import RfbReader
 from instantiator.session.bench import Quota
 from instantiator.session.errors import SessionLimit, SessionRefused, SessionUnknown
@@ -22,7 +26,7 @@ from instantiator.session.model import OpenSession, Session, SessionLimits, Sess
 from instantiator.session.sessions import Sessions
 from provenance.digest import digest_bytes
 from provenance.record import record_from_bytes
-from tests.end_to_end.conftest import Thaw
+from tests.end_to_end.conftest import THAW, Thaw
 
 pytestmark = pytest.mark.docker
 
@@ -60,7 +64,17 @@ guis:
     window_class: XClock
     resources: {disk: 16 MiB}
   missing: {title: A program that is not there, command: [no-such-program], window_class: None}
-  eyes: {title: Eyes in eight bits, command: [xeyes], display: pseudocolor, window_class: XEyes}
+  hidden: {title: A clock under another name, command: [xclock], window_class: NoSuchClass}
+  named:
+    title: A clock with a title
+    command: [sh, -c, "echo starting; exec xclock -title 'Clock of M31' -geometry 600x500+600+250"]
+    window_title: of M31
+  full:
+    title: A clock that fills the screen
+    command: [xclock]
+    window_class: XClock
+    display: truecolor windows=single
+  eyes: {title: Eyes in eight bits, command: [xeyes], display: pseudocolor8, window_class: XEyes}
 """
 
 
@@ -153,6 +167,82 @@ def test_a_session_is_ready_once_its_window_is_drawn(sessions: Sessions) -> None
     assert (screen.width, screen.height, screen.is_drawn()) == (1280, 800, True)
     windows = session.rfb_socket.with_name("windows")
     wait_until(lambda: windows.exists() and "XClock" in windows.read_text())
+
+
+def test_the_launch_names_the_program_by_its_title_and_its_window(sessions: Sessions) -> None:
+    session = opened(sessions, "named")
+    assert [step.detail for step in session.steps[2:]] == ["A clock with a title", "window 'Clock of M31'"]
+
+
+def test_a_window_that_never_comes_is_told_and_the_screen_stays(sessions: Sessions) -> None:
+    patient = Sessions(replace(sessions._bench, window_patience_s=2.0))
+    session = opened(patient, "hidden")
+    assert session.state is SessionState.READY
+    assert "no window with class 'NoSuchClass' came within 2 s" in session.message
+    assert session.steps[3].detail in session.message
+    assert session.rfb_socket is not None
+    RfbReader(session.rfb_socket).close()
+
+
+@pytest.mark.parametrize(
+    ("gui", "size"), (("named", (390, 700)), ("full", (390, 700)), ("full", (1500, 900)))
+)
+def test_windows_follow_a_screen_that_got_another_size(
+    sessions: Sessions, gui: str, size: tuple[int, int]
+) -> None:
+    session = opened(sessions, gui)
+    assert session.rfb_socket is not None
+    display = container_of(session.id, "display")
+    window = read_windows(DisplayFolders(root=session.rfb_socket.parent.parent))[0].id
+    ask_for_size(session.rfb_socket, size)
+
+    def is_inside() -> bool:
+        told = inside(display, "xwininfo", "-display", ":1", "-id", window)
+        left, top, width, height = (
+            int(told.split(word)[1].split()[0])
+            for word in ("upper-left X:", "upper-left Y:", "Width:", "Height:")
+        )
+        if gui == "full":
+            return (left, top, width, height) == (0, 0, *size)
+        return min(left, top) >= 0 and left + width <= size[0] and top + height <= size[1]
+
+    wait_until(is_inside, within_s=10)
+
+
+def ask_for_size(rfb_socket: Path, size: tuple[int, int]) -> None:
+    """Resize a screen as a browser does: SetDesktopSize with one screen."""
+    with RfbReader(rfb_socket) as reader:
+        reader._socket.sendall(struct.pack(">BxHiii", 2, 3, 0, -239, -308))
+        reader._socket.sendall(struct.pack(">BxHHBxIHHHHI", 251, *size, 1, 0, 0, 0, *size, 0))
+        time.sleep(0.5)
+    with RfbReader(rfb_socket) as reader:
+        assert (reader.width, reader.height) == size
+
+
+def test_a_running_service_opens_and_ends_what_the_shell_asks_for(small: Thaw) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    service = small.start("serve", "--port", port)
+    try:
+        wait_until(lambda: find_service(small.home) is not None)
+        session = small.ok("open", "xprograms", "--gui", "clock", "--workspace", "served")
+        assert session["address"] == f"http://127.0.0.1:{port}/sessions/{session['id']}"
+        assert f"thaw-{port}" not in (small.home / "sessions" / session["id"] / "session.json").read_text()
+        small.ok("session", "stop", session["id"])
+        recorded = small.ok("show", session["id"])
+        assert recorded["observed"]["files_read"], "the service owns it: it observed"
+    finally:
+        service.terminate()
+        service.wait()
+    assert find_service(small.home) is None
+
+
+def test_without_a_service_the_shell_says_how_to_see_the_session(small: Thaw, sessions: Sessions) -> None:
+    command = [str(THAW), "open", "xprograms", "--gui", "clock"]
+    told = subprocess.run(command, env=small.environment(), capture_output=True, text=True, check=True).stdout
+    assert "start one with `thaw serve`" in told
+    assert [one.state for one in sessions.list() if not one.state.is_over()] == [SessionState.READY]
 
 
 def test_law_4_holds_in_both_containers_and_nothing_listens(sessions: Sessions) -> None:

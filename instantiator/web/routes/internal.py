@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from instantiator.session.model import SessionId
 from instantiator.session.tickets import RightKind, TicketRefused
 from instantiator.web.guard import PortalOf, RequestRefused
+from instantiator.web.lab_socket import admit_gateway
 from instantiator.web.portal import NotFound
 
 router = APIRouter(prefix="/internal")
@@ -89,5 +90,6 @@ def lab(
     session = portal.session_of(right.user, asked.session)
     if session.web_socket is None or not session.state.has_screen():
         raise NotFound("this session has no web lab, or it is not ready")
+    admit_gateway(session.web_socket, portal.gateway_gid)
     portal.sessions.touch(session.id)
     return {"socket": str(session.web_socket), "user": right.user}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from instantiator.session.model import Session, SessionId
+from instantiator.session.model import OpenSession, Session, SessionId
 from instantiator.session.tickets import Right, RightKind, TicketRefused
 from instantiator.web.guard import PortalOf, User, Writer, refuse_other_origin
 from instantiator.web.portal import Portal
@@ -29,6 +29,18 @@ class Watcher(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     share: str
+
+
+class Opening(BaseModel):
+    """A session as it is asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    recipe: str
+    gui: str | None = None
+    datasets: list[str] = Field(default_factory=list, max_length=64)
+    workspace: str = "default"
+    width: int = Field(default=1280, ge=100, le=9999)
+    height: int = Field(default=800, ge=100, le=9999)
 
 
 def session_to_json(session: Session, now: datetime) -> dict[str, object]:
@@ -63,6 +75,22 @@ def session_to_json(session: Session, now: datetime) -> dict[str, object]:
 def sessions(portal: PortalOf, user: User) -> dict[str, object]:
     """My sessions."""
     return {"sessions": [session_to_json(item, portal.clock()) for item in portal.sessions.list(user)]}
+
+
+@router.post("/sessions", status_code=201)
+def open_session(portal: PortalOf, user: Writer, asked: Opening) -> dict[str, object]:
+    """Begin a session; it launches while its steps are looked at."""
+    session = portal.sessions.open(
+        OpenSession(
+            user=user,
+            recipe=portal.bench.recipe(asked.recipe).id,
+            gui=asked.gui,
+            datasets=tuple(asked.datasets),
+            workspace=asked.workspace,
+            geometry=(asked.width, asked.height),
+        )
+    )
+    return session_to_json(session, portal.clock())
 
 
 @router.get("/sessions/{session}")

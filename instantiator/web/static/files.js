@@ -35,7 +35,7 @@ export function setUpFiles(session) {
     const name = isFolder
       ? make("button", { className: "quiet name", textContent: `${entry.shown}/`, onclick: () => go(entry.path) })
       : make("span", { className: "name", textContent: entry.shown });
-    const what = make("span", { className: "what" }, `${entry.modified.slice(0, 16).replace("T", " ")} UTC`);
+    const what = make("span", { className: "what" }, make("time", { dateTime: entry.modified, title: "UTC", textContent: entry.modified.slice(0, 16).replace("T", " ") }));
     if (entry.kind === "file") {
       what.append(
         make("button", { className: "quiet", textContent: "Preview", onclick: () => preview(`${base}/preview${at(entry.path)}`, entry.shown) }),

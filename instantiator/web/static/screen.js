@@ -2,6 +2,8 @@
 import { pause } from "./common.js";
 
 const WAITS = [0, 500, 1000, 2000, 4000, 8000];
+// Close codes of the gateway (docs/gateway.md) after which trying again by itself would not help.
+const FINAL = [1003, 1009, 4400, 4408];
 
 export class Screen extends EventTarget {
   // `ticket` is asked for each connection anew: it is good for one, for a minute, and never part of an address.
@@ -46,9 +48,11 @@ export class Screen extends EventTarget {
     const ticket = await this.ticket();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.target.replaceChildren();
-    const rfb = new RFB(this.target, `${scheme}://${location.host}/ws/${this.session}`, {
-      shared: true, wsProtocols: ["binary", `thaw.ticket.${ticket}`],
-    });
+    // A channel of our own: noVNC would keep the gateway's reason for closing it to itself.
+    const channel = new WebSocket(`${scheme}://${location.host}/ws/${this.session}`, ["binary", `thaw.ticket.${ticket}`]);
+    let closed = null;
+    channel.addEventListener("close", (event) => { closed = event; });
+    const rfb = new RFB(this.target, channel, { shared: true });
     rfb.viewOnly = this.viewOnly;
     rfb.background = "#10181c";
     rfb.showDotCursor = false;
@@ -66,8 +70,10 @@ export class Screen extends EventTarget {
       rfb.addEventListener("disconnect", (event) => {
         if (this.rfb === rfb) this.rfb = null;
         const was = this.state;
-        this.#become("disconnected", event.detail.clean ? "the service closed the connection" : "the connection was cut");
-        if (was === "connected") { if (this.wanted) this.connect(); } else fail(new Error("no connection to the screen"));
+        const why = closed?.reason || (event.detail.clean ? "the service closed the connection" : "the connection was cut");
+        if (FINAL.includes(closed?.code)) this.wanted = false;
+        this.#become("disconnected", why);
+        if (was === "connected") { if (this.wanted) this.connect(); } else fail(new Error(why));
       }, { once: true });
     });
   }
@@ -83,6 +89,6 @@ export class Screen extends EventTarget {
 
   #become(state, why = "") {
     this.state = state;
-    this.dispatchEvent(new CustomEvent("state", { detail: { state, why, tries: this.tries } }));
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, why, tries: this.tries, again: this.wanted } }));
   }
 }

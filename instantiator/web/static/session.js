@@ -10,14 +10,16 @@ const api = `/api/sessions/${session}`;
 const post = (what) => ask(`${api}/${what}`, { method: "POST" });
 const screen = new Screen($("screen"), session, async () =>
   (await ask(`${api}/ticket`, { method: "POST", body: { view_only: false } })).ticket);
-let data = null, endsAt = 0, altGr = false, shown = false;
+let data = null, endsAt = 0, altGr = false, shown = false, lostWhy = "";
 
 screen.addEventListener("state", ({ detail }) => {
   $("connection").textContent = detail.state;
   $("connection").className = `badge is-${detail.state}`;
-  const isLost = detail.state !== "connected" && detail.tries > 1 && data?.has_screen;
+  const isLost = detail.state !== "connected" && (detail.tries > 1 || detail.why && !detail.again) && data?.has_screen;
   $("lost").hidden = !isLost;
-  if (isLost) $("lost-what").textContent = `${detail.why || "The screen does not answer"}. Your program goes on; connecting again by itself (try ${detail.tries}).`;
+  if (detail.why) lostWhy = detail.why;
+  if (isLost) $("lost-what").textContent = `${lostWhy || "The screen does not answer"}. Your program goes on${detail.again ? `; connecting again by itself (try ${detail.tries})` : ""}.`;
+  if (detail.state === "connected") lostWhy = "";
 });
 
 function show(next) {
@@ -91,8 +93,7 @@ function countDown() {
 }
 
 function screenshot() {
-  const canvas = $("screen").querySelector("canvas");
-  canvas?.toBlob((blob) => {
+  screen.rfb?.toBlob((blob) => {  // the whole screen, also where only a part is in sight
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `${data.title.replace(/[^\w.-]+/g, "-")}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.png`;
@@ -119,7 +120,10 @@ $("end-too").addEventListener("click", end);
 $("reconnect").addEventListener("click", () => { screen.tries = 0; screen.connect(); });
 $("shot").addEventListener("click", screenshot);
 $("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : $("session").querySelector(".stage").requestFullscreen().catch(() => toast("Your browser refuses fullscreen.")));
-$("fit").addEventListener("change", () => { screen.apply($("fit").value); localStorage.setItem("thaw-fit", $("fit").value); });
+// Beside the files the screen is shown smaller, and not made smaller: that would push the program's windows about.
+const fitNow = () => $("fit").value === "resize" && !$("files").hidden ? "scale" : $("fit").value;
+new MutationObserver(() => screen.apply(fitNow())).observe($("files"), { attributeFilter: ["hidden"] });
+$("fit").addEventListener("change", () => { screen.apply(fitNow()); localStorage.setItem("thaw-fit", $("fit").value); });
 $("keys").addEventListener("click", (event) => {
   const name = event.target.dataset?.keys;
   if (!name || !screen.rfb) return;

@@ -68,6 +68,21 @@ def test_a_server_that_is_no_display_of_ours_is_told_apart(tmp_path: Path, words
         RfbReader(tmp_path / "rfb")
 
 
+def test_a_change_is_waited_for_and_none_is_said_so(tmp_path: Path) -> None:
+    def talk(connection: socket.socket) -> None:
+        shake_hands(connection, 1, 1)
+        picture = struct.pack(">HHHHi", 0, 0, 1, 1, 0) + b"\1\2\3\0"
+        connection.sendall(struct.pack(">BxH", 0, 1) + picture)
+        while connection.recv(64):
+            pass
+
+    serve(tmp_path / "rfb", talk)
+    with RfbReader(tmp_path / "rfb") as reader:
+        first = reader.wait_for_change(timeout_s=5)
+        assert first is not None and first.pixels == b"\1\2\3\0"
+        assert reader.wait_for_change(timeout_s=0.01) is None
+
+
 def test_nobody_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(RfbFailed, match="No such file"):
         RfbReader(tmp_path / "rfb")
