@@ -124,6 +124,10 @@ async function clipboard() {
   await page.waitForTimeout(500);
   await click(200, 300, { button: "middle" });
   seen.asyncIn = await comes("from the browser's own");
+  await page.mouse.dblclick(...await screenAt(40, 8));
+  const said = async (read) => (await read()).includes("fromtheprogram");
+  seen.panelOut = await until(() => said(() => page.inputValue("#clip-text")));
+  seen.asyncOut = await until(() => said(() => page.evaluate(() => navigator.clipboard.readText())));
 }
 
 async function screens() {

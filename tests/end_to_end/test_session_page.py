@@ -355,6 +355,7 @@ def test_a_scientist_works_in_the_page(service: Service, ada: Visitor, session: 
     assert seen["german"] == "@€äéßz\r"
     assert seen["menu"] == "\x03\x1b\t\x1bOP\x1b[3;7~"
     assert (seen["panelIn"], seen["asyncIn"]) == (True, True)
+    assert (seen["panelOut"], seen["asyncOut"]) == (True, True)
     assert seen["shot"] == seen["shotOfPart"] == ["PNG", *seen["screen"]]
     assert ("stage" in seen["full"], seen["fullOver"]) == (True, True)
     assert (seen["watched"], seen["watchUrl"], seen["watcherTyped"]) == (True, "", "")
