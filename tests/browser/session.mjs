@@ -124,7 +124,12 @@ async function clipboard() {
   await page.waitForTimeout(500);
   await click(200, 300, { button: "middle" });
   seen.asyncIn = await comes("from the browser's own");
-  await page.mouse.dblclick(...await screenAt(40, 8));
+  // From inside the window to beyond its first line: wherever the window manager has put it, that line is in it.
+  await page.mouse.move(...await screenAt(200, 300));
+  await page.mouse.down();
+  await page.mouse.move(...await screenAt(100, 100), { steps: 8 });
+  await page.mouse.move(...await screenAt(2, 2), { steps: 8 });
+  await page.mouse.up();
   const said = async (read) => (await read()).includes("fromtheprogram");
   seen.panelOut = await until(() => said(() => page.inputValue("#clip-text")));
   seen.asyncOut = await until(() => said(() => page.evaluate(() => navigator.clipboard.readText())));
