@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
+from instantiator.atomic import replace_bytes
+
 _Value = TypeVar("_Value")
 
 
@@ -40,9 +42,7 @@ def _read(path: Path) -> tuple[str, object]:
 
 def _write(path: Path, content: tuple[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
-    temporary.replace(path)
+    replace_bytes(path, pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def fingerprint_files(paths: Iterable[Path]) -> str:

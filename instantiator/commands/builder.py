@@ -41,7 +41,7 @@ def lock_builder(snapshot: str, *, as_json: bool) -> None:
 
     Keys: image, lock, packages.
     """
-    from instantiator.curate.lock import replace_text
+    from instantiator.atomic import replace_text
     from instantiator.image.builder import LOCK_FILE, PACKAGES, make_builder
     from instantiator.image.lock import lock_to_yaml
     from instantiator.image.resolve import Request, resolve_request

@@ -55,7 +55,7 @@ def lock_display(snapshot: str, *, as_json: bool) -> None:
 
     Keys: image, lock, packages.
     """
-    from instantiator.curate.lock import replace_text
+    from instantiator.atomic import replace_text
     from instantiator.display.image import LOCK_FILE, display_request
     from instantiator.image.ensure import fetch_and_build
     from instantiator.image.lock import lock_to_yaml

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from instantiator.atomic import replace_text
 from instantiator.image.errors import LockMissing
 from instantiator.image.fetch import Mirrors, fetch_lock
 from instantiator.image.files import keep_files
@@ -78,16 +77,6 @@ def is_locked(recipe: Recipe) -> bool:
 def write_lock(recipe: Recipe, lock: Lock) -> None:
     """Write the lock beside its recipe, at once or not at all."""
     replace_text(lock_file(recipe), lock_to_yaml(lock))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Put `text` into a file: the old file stands until the new one is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def pin_image(recipe: Recipe, lock: Lock, image: LockedImage) -> Lock:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from instantiator.atomic import replace_text
 from instantiator.catalog import CatalogEntry, catalog_file, catalog_text, read_catalog
-from instantiator.curate.lock import replace_text
 from instantiator.image.lock import Lock, refuse_unlocked
 from instantiator.recipe.errors import Mistake, RecipeInvalid
 from instantiator.recipe.lint import Severity, run_checks

@@ -78,11 +78,6 @@ def application_environment() -> Mapping[str, str]:
     return {"DISPLAY": NUMBER}
 
 
-def application_mount(folders: DisplayFolders) -> Mount:
-    """The X socket for the application: connecting to it takes no right to write in its folder."""
-    return Mount(source=folders.x11, target=X_SOCKETS)
-
-
 def read_windows(folders: DisplayFolders) -> tuple[Window, ...]:
     """The windows there are now; none where nobody has said so yet."""
     try:

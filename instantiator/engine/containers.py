@@ -130,11 +130,6 @@ def read_container_log(wire: Wire, container: str, *, lines: int | None = None) 
     return Demultiplexer().feed(answer.body)
 
 
-def rename_container(wire: Wire, container: str, name: str) -> None:
-    """Give a container another name."""
-    check_answer(wire, wire.ask("POST", f"/containers/{container}/rename?name={quote(name)}"))
-
-
 def kill_container(wire: Wire, container: str, signal: str = "SIGKILL") -> None:
     """Send a signal. A container that has ended by now, or is gone, is fine."""
     answer = wire.ask("POST", f"/containers/{container}/kill?signal={signal}")

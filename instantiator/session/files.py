@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from instantiator.atomic import replace_text
 from instantiator.display.container import DisplayFolders
 from instantiator.session.errors import unknown_session
 from instantiator.session.model import LaunchStep, Session, SessionId, SessionLimits, SessionState, StepState
@@ -122,10 +123,9 @@ class SessionFiles:
                 "draft": backstage.draft.to_bytes().decode() if backstage.draft else None,
             },
         }
-        target = self.folder(session.id) / "session.json"
-        temporary = target.with_name(f".session.json.{os.getpid()}")
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(target)
+        replace_text(
+            self.folder(session.id) / "session.json", json.dumps(value, indent=1, ensure_ascii=False)
+        )
 
     @contextmanager
     def _locked(self, session: str) -> Iterator[None]:

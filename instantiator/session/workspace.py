@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from instantiator.atomic import replace_text
 from provenance.digest import Digest, Tree, TreeEntry, canonical_json, make_tree, parse_digest
 from provenance.record import RecordedOutput, Rule, format_time
 from provenance.vault import Vault
@@ -92,9 +93,7 @@ def write_version(folder: Path, tree: Digest, *, session: str, now: datetime) ->
     """Say which version a workspace has now, and which session left it so."""
     target = _version_file(folder)
     target.parent.mkdir(exist_ok=True)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"tree": tree, "session": session, "saved": format_time(now)}))
-    temporary.replace(target)
+    replace_text(target, json.dumps({"tree": tree, "session": session, "saved": format_time(now)}))
 
 
 def _version_file(folder: Path) -> Path:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from instantiator.atomic import replace_text
 from instantiator.curate import lock as curate_lock
-from instantiator.curate.lock import is_locked, lock_recipe, moves, pin_image, replace_text, write_lock
+from instantiator.curate.lock import is_locked, lock_recipe, moves, pin_image, write_lock
 from instantiator.curate.locks import known_locks
 from instantiator.image.builder import builder_lock
 from instantiator.image.errors import FetchFailed

@@ -12,7 +12,7 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 os.umask(int(sys.argv[2], 8))
-from instantiator.curate.lock import replace_text
+from instantiator.atomic import replace_text
 from instantiator.image.build import lay_out
 from instantiator.image.builder import builder_lock, write_unpacked_layer
 from instantiator.image.evidence import render_evidence
