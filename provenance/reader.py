@@ -40,6 +40,10 @@ class Reader:
         """Whether the key is there with a value other than null; it must be there."""
         return self._get(key) is not None
 
+    def may_have(self, key: str) -> bool:
+        """Whether the key is there at all: one that writers leave out where they have nothing to say."""
+        return key in self._value
+
     def optional(self, read: Callable[[str], _Value], key: str) -> _Value | None:
         """What `read` gives for a key that may be null."""
         return read(key) if self.has(key) else None

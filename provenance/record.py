@@ -38,6 +38,8 @@ class RunState(StrEnum):
         return later in _NEXT.get(self, frozenset())
 
 
+_LEFT_OUT_WHEN_NONE = ("user", "answered_from")
+
 _GIVEN_UP = frozenset({RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED})
 """How a run may end that was never executed: refused, called off, or left behind by a dead process."""
 
@@ -99,7 +101,11 @@ class RecordedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A finished run. `id` is not part of it: a record is named by the digest of its canonical JSON."""
+    """A finished run. `id` is not part of it: a record is named by the digest of its canonical JSON.
+
+    `user` asked for it, where the service knows. `answered_from` is the run whose outputs this one was given
+    instead of being executed. Both keys are left out where they are None: older records have none.
+    """
 
     run: str
     kind: str
@@ -124,6 +130,8 @@ class Record:
     software: Mapping[str, str]
     observed: Mapping[str, object] | None = None
     repeats: str | None = None
+    user: str | None = None
+    answered_from: str | None = None
 
     @property
     def digest(self) -> Digest:
@@ -132,7 +140,11 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """The record as canonical JSON with `"format": 1`."""
-        return canonical_json({"format": FORMAT, **_fields_to_json(self)})
+        fields = _fields_to_json(self)
+        for key in _LEFT_OUT_WHEN_NONE:
+            if fields[key] is None:
+                del fields[key]
+        return canonical_json({"format": FORMAT, **fields})
 
 
 def record_from_bytes(content: bytes) -> Record:
@@ -232,6 +244,8 @@ def _record(reader: Reader) -> Record:
         software=reader.texts_by_key("software"),
         observed=reader.optional(reader.mapping, "observed"),
         repeats=reader.optional(reader.text, "repeats"),
+        user=reader.text("user") if reader.may_have("user") else None,
+        answered_from=reader.text("answered_from") if reader.may_have("answered_from") else None,
     )
 
 

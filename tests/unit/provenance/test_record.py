@@ -140,6 +140,14 @@ def test_only_what_was_executed_can_be_completed() -> None:
     assert [state for state in RunState if state.may_become(RunState.COMPLETED)] == [RunState.EXECUTING]
 
 
+def test_who_asked_and_where_an_answer_came_from_are_kept_and_else_left_out() -> None:
+    answered = replace(RECORD, user="ada", answered_from="20261119-101010-abcd")
+    assert record_from_bytes(answered.to_bytes()) == answered
+    assert {"user", "answered_from"} & set(json.loads(RECORD.to_bytes())) == set()
+    described = (REPOSITORY / "docs/record-format.md").read_text()
+    assert "`user`" in described and "`answered_from`" in described
+
+
 def test_every_key_of_the_format_is_described() -> None:
     described = (REPOSITORY / "docs/record-format.md").read_text()
     keys = set(json.loads(GOLDEN)) | set(json.loads(GOLDEN)["job"])
