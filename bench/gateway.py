@@ -2,10 +2,9 @@
 
     python bench/gateway.py [--rounds N] [--megabytes N]
 
-The display answers each 16-byte request with as many bytes as it names; display and browser are as cheap as they can
-be, so that the relay's own cost shows. Streams: one that takes all it can get, one of small round trips, a hundred
-that each ask for 16 KiB as soon as the last came, then ten times a second. CPU and memory are those of all
-the relay's processes.
+The display answers each 16-byte request with as many bytes as it names; it and the browsers cost as little as they can.
+Streams: one that takes all it gets, one of small round trips, a hundred that each ask for 16 KiB as soon as the
+last came, then at two paces. CPU and memory are those of all the relay's processes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import asyncio
 import heapq
 import multiprocessing
 import os
-import selectors
+import select
 import signal
 import socket
 import statistics
@@ -36,53 +35,92 @@ ROOT = Path(__file__).resolve().parents[1]
 GREETING, ASK = b"RFB 003.008\n", 16
 ORIGIN = "http://127.0.0.1"
 BLOCK = memoryview(bytes(256 * 1024))
-CROWD, UPDATE, PACE_S = 100, 16 << 10, 0.1
+CROWD, UPDATE = 100, 16 << 10
+PACES = (0, 60, 10)
 HANDSHAKE = (
-    f"GET /ws/session HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {ORIGIN}\r\nUpgrade: websocket\r\n"
+    "GET /ws/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: " + ORIGIN + "\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Sec-WebSocket-Protocol: binary, thaw.ticket.benchmark-of-the-gateway\r\n\r\n"
-).encode()
+)
 
 
-def serve_display(listener: socket.socket) -> None:
-    """Answer each connection in a thread of its own, with blocking calls: the least a display can cost."""
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_answer, args=(connection,), daemon=True).start()
+class Display:
+    """Answers each request where it is read, without threads: the least a display can cost."""
+
+    def __init__(self, path: str, waiting: select.epoll) -> None:
+        self.waiting = waiting
+        self._open: dict[int, socket.socket] = {}
+        self._owed: dict[int, int] = {}
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(256)
+        threading.Thread(target=self._greet, daemon=True).start()
+
+    def _greet(self) -> None:
+        """Apart, since whoever joins waits for it; asleep while anything is measured."""
+        while True:
+            connection, _ = self._listener.accept()
+            connection.sendall(GREETING)
+            connection.setblocking(False)
+            self._open[connection.fileno()] = connection
+            self.waiting.register(connection, select.EPOLLIN)
+
+    def serve(self, number: int) -> bool:
+        """Answer what this descriptor's owner asks; False where it is no connection of this display's."""
+        if number not in self._open:
+            return False
+        owed = self._owed.get(number, 0)
+        left = _answer(self._open[number], owed)
+        if left is None:
+            self._open.pop(number).close()
+            self._owed.pop(number, None)
+        elif left != owed:
+            self._owed[number] = left
+            self.waiting.modify(number, select.EPOLLOUT if left else select.EPOLLIN)
+        return True
 
 
-def _answer(connection: socket.socket) -> None:
-    connection.sendall(GREETING)
-    with suppress(OSError):
-        while asked := connection.recv(ASK, socket.MSG_WAITALL):
+def _answer(connection: socket.socket, owed: int) -> int | None:
+    """Send what is owed, or what is asked now; what is still owed then, None once nobody asks any more."""
+    try:
+        if not owed:
+            asked = connection.recv(ASK)
+            if not asked:
+                return None
             owed = int.from_bytes(asked)
-            while owed:
-                owed -= connection.send(BLOCK[:owed])
+        while owed:
+            owed -= connection.send(BLOCK[:owed])
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    return owed
 
 
 def run_display(folder: str) -> None:
-    """The display and, beside it, a portal that lets everybody in."""
+    """The display of the single stream and, beside it, a portal that lets everybody in."""
+    threading.Thread(target=uvloop.run, args=(_serve_portal(folder),), daemon=True).start()
+    display = Display(f"{folder}/apart.sock", select.epoll())
+    while True:
+        for number, _ in display.waiting.poll():
+            display.serve(number)
 
-    async def serve() -> None:
-        async def redeem(_: web.Request) -> web.Response:
-            return web.json_response({"socket": f"{folder}/rfb.sock", "view_only": False, "user": "bench"})
 
-        async def note(_: web.Request) -> web.Response:
-            return web.json_response({})
+async def _serve_portal(folder: str) -> None:
+    async def redeem(request: web.Request) -> web.Response:
+        session = (await request.json())["session"]
+        return web.json_response({"socket": f"{folder}/{session}.sock", "view_only": False, "user": "bench"})
 
-        app = web.Application()
-        app.router.add_post("/internal/redeem", redeem)
-        app.router.add_post("/internal/activity", note)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.UnixSite(runner, f"{folder}/portal.sock").start()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(f"{folder}/rfb.sock")
-        listener.listen(256)
-        threading.Thread(target=serve_display, args=(listener,), daemon=True).start()
-        await asyncio.Event().wait()
+    async def note(_: web.Request) -> web.Response:
+        return web.json_response({})
 
-    uvloop.run(serve())
+    app = web.Application()
+    app.router.add_post("/internal/redeem", redeem)
+    app.router.add_post("/internal/activity", note)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, f"{folder}/portal.sock").start()
+    await asyncio.Event().wait()
 
 
 class Viewer:
@@ -117,6 +155,8 @@ class Viewer:
         if not count:
             raise ConnectionError("the relay closed the connection")
         at = 0
+        if count == UPDATE + 4 == self.due + 4 and not self._left and not self._head:
+            at, self.due = count, 0  # one update in one frame, as nearly all come
         while at < count:
             if not self._left:
                 at = self._read_head(at, count)
@@ -137,12 +177,12 @@ class Viewer:
         return at
 
 
-def join(port: int) -> Viewer:
+def join(port: int, display: str) -> Viewer:
     """Open a WebSocket as noVNC does, and wait for the greeting."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.settimeout(10)
-    connection.sendall(HANDSHAKE)
+    connection.sendall(HANDSHAKE.format(display).encode())
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         answer += connection.recv(1)
@@ -160,15 +200,16 @@ class Relay:
     name: str
     pid: int
     port: int
+    display: str
 
     def join(self) -> Viewer:
         """A viewer; websockify drops some where the display's backlog is full."""
         for _ in range(20):
             try:
-                return join(self.port)
+                return join(self.port, self.display)
             except OSError:
                 time.sleep(0.1)
-        return join(self.port)
+        return join(self.port, self.display)
 
     def cpu_s(self) -> float:
         """Processor seconds of the process and its living children."""
@@ -193,79 +234,72 @@ def _read_pss(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one relay did in one round."""
-
-    mb_per_s: float
-    cpu_per_gb: float
-    p50_us: float
-    p99_us: float
-    crowd_mb_per_s: float
-    crowd_p50_ms: float
-    crowd_p99_ms: float
-    paced_p50_ms: float
-    paced_p99_ms: float
-    crowd_memory_mb: float
+Found = dict[str, float]
 
 
-def measure(relay: Relay, megabytes: int) -> Measured:
-    """One round."""
+def measure_one(relay: Relay, megabytes: int) -> Found:
+    """One stream that takes all it can get, then small round trips."""
     viewer = relay.join()
     viewer.ask(64 << 20)
     cpu, size = relay.cpu_s(), megabytes << 20
     seconds = viewer.ask(size)
     cpu = relay.cpu_s() - cpu
-    trips = sorted([viewer.ask(64) for _ in range(8000)][200:])
+    trips = [viewer.ask(64) for _ in range(8000)][200:]
     viewer.connection.close()
+    p50, p99 = percentiles(trips)
+    rates = {"mb_per_s": size / seconds / 1e6, "cpu_per_gb": cpu / (size / 1e9)}
+    return rates | {"p50_us": p50 * 1e6, "p99_us": p99 * 1e6}
+
+
+def measure_crowd(relay: Relay, display: Display) -> Found:
+    """A hundred streams at each pace."""
     crowd = [relay.join() for _ in range(CROWD)]
-    memory = relay.memory_mb()
-    started = time.perf_counter()
-    waits = sorted(ask_in_turn(crowd, seconds=4))
-    took = time.perf_counter() - started
-    paced = sorted(ask_in_turn(crowd, seconds=4, every_s=PACE_S))
+    found = {"crowd_memory_mb": relay.memory_mb()}
+    for pace in PACES:
+        cpu = relay.cpu_s()
+        waits = ask_in_turn(crowd, display, seconds=4, every_s=1 / pace if pace else 0.0)
+        p50, p99 = percentiles(waits)
+        found |= {f"{pace}_p50_ms": p50 * 1e3, f"{pace}_p99_ms": p99 * 1e3}
+        each = (relay.cpu_s() - cpu) / len(waits)
+        found |= {f"{pace}_mb_per_s": len(waits) * UPDATE / 4e6, f"{pace}_cpu_us": each * 1e6}
     for one in crowd:
         one.connection.close()
-    time.sleep(0.5)
-    count = len(waits)
-    return Measured(
-        mb_per_s=size / seconds / 1e6,
-        cpu_per_gb=cpu / (size / 1e9),
-        p50_us=trips[len(trips) // 2] * 1e6,
-        p99_us=trips[len(trips) * 99 // 100] * 1e6,
-        crowd_mb_per_s=count * UPDATE / took / 1e6,
-        crowd_p50_ms=waits[count // 2] * 1e3,
-        crowd_p99_ms=waits[count * 99 // 100] * 1e3,
-        paced_p50_ms=paced[len(paced) // 2] * 1e3,
-        paced_p99_ms=paced[len(paced) * 99 // 100] * 1e3,
-        crowd_memory_mb=memory,
-    )
+    return found
 
 
-def ask_in_turn(crowd: list[Viewer], *, seconds: float, every_s: float = 0.0) -> list[float]:
-    """The waits of viewers that each ask for an update every so often, or (0) as soon as the last came."""
+def percentiles(waits: list[float]) -> tuple[float, float]:
+    """The 50th and the 99th."""
+    ordered = sorted(waits)
+    return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
+
+
+def ask_in_turn(crowd: list[Viewer], display: Display, *, seconds: float, every_s: float) -> list[float]:
+    """The waits of viewers that ask every so often, or (0) at once again; their display serves here too."""
     waits: list[float] = []
     start = time.perf_counter()
     due = [(start + every_s * number / len(crowd), number) for number in range(len(crowd))]
     since = [0.0] * len(crowd)
-    with selectors.DefaultSelector() as selector:
-        for number, one in enumerate(crowd):
-            selector.register(one.connection, selectors.EVENT_READ, number)
-        while (now := time.perf_counter()) < start + seconds:
-            while due and due[0][0] <= now:
-                since[number := heapq.heappop(due)[1]] = time.perf_counter()
-                crowd[number].due = UPDATE
-                crowd[number].send(UPDATE)
-            for key, _ in selector.select(max(0.0, due[0][0] - now) if due else 1):
-                one = crowd[key.data]
-                one.take()
-                if one.due <= 0:
-                    now = time.perf_counter()
-                    waits.append(now - since[key.data])
-                    heapq.heappush(due, (since[key.data] + every_s, key.data))
-    asleep = {number for _, number in due}
-    for number in set(range(len(crowd))) - asleep:  # nothing is left over for the next measurement
-        crowd[number].wait()
+    viewers = {one.connection.fileno(): number for number, one in enumerate(crowd)}
+    for descriptor in viewers:
+        display.waiting.register(descriptor, select.EPOLLIN)
+    while len(due) < len(crowd) or time.perf_counter() < start + seconds:
+        now = time.perf_counter()
+        while due and due[0][0] <= now < start + seconds:
+            since[number := heapq.heappop(due)[1]] = time.perf_counter()
+            crowd[number].due = UPDATE
+            crowd[number].send(UPDATE)
+        # Rounded up to a millisecond: this process sleeps rather than hold the processor the relay is woken on.
+        for descriptor, _ in display.waiting.poll(max(0.0, due[0][0] - now) if due else 1.0):
+            if display.serve(descriptor):
+                continue
+            one = crowd[number := viewers[descriptor]]
+            one.take()
+            if one.due <= 0:
+                now = time.perf_counter()
+                waits.append(now - since[number])
+                heapq.heappush(due, (since[number] + every_s, number))
+    for descriptor in viewers:
+        display.waiting.unregister(descriptor)
     return waits
 
 
@@ -276,8 +310,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def run_relay(name: str, folder: Path) -> Iterator[Relay]:
-    """The gateway or websockify in front of the display."""
+def run_relay(name: str, folder: Path, display: str) -> Iterator[Relay]:
+    """The gateway or websockify in front of a display."""
     port = _free_port()
     if name == "gateway":
         (folder / "core").mkdir(exist_ok=True)
@@ -285,12 +319,12 @@ def run_relay(name: str, folder: Path) -> Iterator[Relay]:
         options = ["--portal", f"{folder}/portal.sock", "--novnc", str(folder), "--origin", ORIGIN]
         command = ["-m", "vnc_gateway", "--listen", f"127.0.0.1:{port}", "--max-per-user", "200", *options]
     else:
-        command = ["-m", "websockify", "--unix-target", f"{folder}/rfb.sock", f"127.0.0.1:{port}"]
+        command = ["-m", "websockify", "--unix-target", f"{folder}/{display}.sock", f"127.0.0.1:{port}"]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=quiet, stderr=quiet)
     try:
         _wait_for_port(port)
-        yield Relay(name=name, pid=process.pid, port=port)
+        yield Relay(name=name, pid=process.pid, port=port, display=display)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
@@ -306,47 +340,60 @@ def _wait_for_port(port: int) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
+def take_precedence() -> None:
+    """Display, viewers and both relays alike, where this is root: other work on the machine shows less."""
+    with suppress(OSError):
+        os.nice(-10)
+        Path("/proc/self/autogroup").write_text("-10")
+
+
 def main() -> None:
     """Print every ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=int, default=2000)
     chosen = parser.parse_args()
+    take_precedence()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        display = multiprocessing.get_context("spawn").Process(target=run_display, args=(name,), daemon=True)
-        display.start()
-        while not (folder / "rfb.sock").exists():
+        apart = multiprocessing.get_context("spawn").Process(target=run_display, args=(name,), daemon=True)
+        apart.start()
+        together = Display(f"{name}/together.sock", select.epoll())
+        while not (folder / "apart.sock").exists() or not (folder / "portal.sock").exists():
             time.sleep(0.05)
-        results: dict[str, list[Measured]] = {"gateway": [], "websockify": []}
+        results: dict[str, list[Found]] = {"gateway": [], "websockify": []}
         for _ in range(chosen.rounds):
             for relay_name, found in results.items():
-                with run_relay(relay_name, folder) as relay:
-                    found.append(measure(relay, chosen.megabytes))
-        display.terminate()
+                with run_relay(relay_name, folder, "apart") as relay:
+                    one = measure_one(relay, chosen.megabytes)
+                with run_relay(relay_name, folder, "together") as relay:
+                    found.append(one | measure_crowd(relay, together))
+        apart.terminate()
     report(results)
 
 
-GOALS = {
-    "mb_per_s": ("one stream, MB/s", ">= 1.5x"),
-    "cpu_per_gb": ("CPU seconds per GB", ""),
-    "p50_us": ("round trip, one stream, p50 us", "<= 0.6x"),
-    "p99_us": ("round trip, one stream, p99 us", ""),
-    "crowd_mb_per_s": ("100 streams, MB/s", ""),
-    "crowd_p50_ms": ("100 streams, p50 ms", ""),
-    "crowd_p99_ms": ("100 streams, p99 ms", "<= 0.2x"),
-    "paced_p50_ms": ("100 streams, 10 updates/s, p50 ms", ""),
-    "paced_p99_ms": ("100 streams, 10 updates/s, p99 ms", "<= 0.2x"),
-    "crowd_memory_mb": ("100 streams, memory MB", ""),
-}
+def describe_goals() -> dict[str, tuple[str, str]]:
+    """What each figure is called, and its goal."""
+    lines = {
+        "mb_per_s": ("one stream, MB/s", ">= 1.5x"),
+        "cpu_per_gb": ("CPU seconds per GB", ""),
+        "p50_us": ("round trip, one stream, p50 us", "<= 0.6x"),
+        "p99_us": ("round trip, one stream, p99 us", ""),
+        "crowd_memory_mb": (f"{CROWD} streams, memory MB", ""),
+    }
+    for pace in PACES:
+        how = f"{CROWD} streams, {f'{pace} updates/s' if pace else 'all they get'}"
+        lines |= {f"{pace}_mb_per_s": (f"{how}, MB/s", ""), f"{pace}_cpu_us": (f"{how}, CPU us/update", "")}
+        lines |= {f"{pace}_p50_ms": (f"{how}, p50 ms", ""), f"{pace}_p99_ms": (f"{how}, p99 ms", "<= 0.2x")}
+    return lines
 
 
-def report(results: dict[str, list[Measured]]) -> None:
+def report(results: dict[str, list[Found]]) -> None:
     """Medians of both, and how they stand to each other."""
-    print(f"{'':34}{'gateway':>10}{'websockify':>12}{'ratio':>8}  goal")
-    for field, (what, goal) in GOALS.items():
-        ours, other = (statistics.median(getattr(m, field) for m in found) for found in results.values())
-        print(f"{what:34}{ours:10.2f}{other:12.2f}{ours / other:7.2f}x  {goal}")
+    print(f"{'':44}{'gateway':>10}{'websockify':>12}{'ratio':>8}  goal")
+    for field, (what, goal) in describe_goals().items():
+        ours, other = (statistics.median(found[field] for found in rounds) for rounds in results.values())
+        print(f"{what:44}{ours:10.2f}{other:12.2f}{ours / other:7.2f}x  {goal}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,15 @@ from aiohttp import web
 
 from vnc_gateway.display import Displays
 from vnc_gateway.errors import GatewayError, NotFound, PortalDown, RequestRefused
-from vnc_gateway.guard import METHODS, check_host, check_origin, check_public, check_session_id, split_target
+from vnc_gateway.guard import (
+    METHODS,
+    check_host,
+    check_origin,
+    check_public,
+    check_session_id,
+    find_origin,
+    split_target,
+)
 from vnc_gateway.headers import describe_security
 from vnc_gateway.labs import Labs
 from vnc_gateway.log import mask_path
@@ -89,8 +97,7 @@ class Gateway:
 
     def origin_of(self, request: web.Request) -> Origin:
         """The address this request was sent to."""
-        origins = self.settings.origins
-        return next((origin for origin in origins if origin.host == request.host.lower()), origins[0])
+        return find_origin(request.host, self.settings.origins)
 
     async def secure(self, request: web.Request, response: web.StreamResponse) -> None:
         """Put the security headers on every answer; a stricter policy of the portal's own stays beside ours."""

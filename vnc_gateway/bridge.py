@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import picows
 from aiohttp import web
@@ -23,6 +24,8 @@ _HEADER = 14  # the room picows wants before a message, to write the frame's hea
 _READ_SIZE = 256 * 1024
 _HIGH_WATER = 512 * 1024
 _PING_EVERY_S = 30
+# Looked up once: an enum's members cost a lookup each time, and these are asked for with every message.
+_BINARY, _CONTINUATION = picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION
 _GOODBYE_S = 2.0
 # One for all connections: what is read is passed on, or copied, before anything else runs.
 _frame = bytearray(_HEADER + _READ_SIZE)
@@ -44,6 +47,7 @@ class Bridge(picows.WSListener):
         self._message_size = 0
         self._browser: picows.WSTransport | None = None
         self._display: asyncio.Transport | None = None
+        self._display_socket: socket.socket | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._lost: Callable[[Exception | None], None] | None = None
 
@@ -56,6 +60,7 @@ class Bridge(picows.WSListener):
         _take_over(transport, self, key, self._limits.message_bytes)
         try:
             loop = asyncio.get_running_loop()
+            self._display_socket = display
             self._display, _ = await loop.create_unix_connection(lambda: _DisplayEnd(self), sock=display)
             self._display.set_write_buffer_limits(high=_HIGH_WATER)
             self._watch_idle(-1)
@@ -90,7 +95,7 @@ class Bridge(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """One frame, or one piece of a message in several; pings never arrive here."""
         kind = frame.msg_type
-        if kind in (picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION):
+        if kind is _BINARY or kind is _CONTINUATION:
             self._take_from_browser(frame)
         elif kind == picows.WSMsgType.TEXT:
             self.finish(Close.BINARY_ONLY, "only binary messages are understood here")
@@ -130,6 +135,15 @@ class Bridge(picows.WSListener):
         elif data[0] in INPUT_MESSAGES:  # noVNC begins a frame with each message of a person at work
             self._on_input()
         if data:
+            self._send_to_display(data)
+
+    def _send_to_display(self, data: bytes) -> None:
+        """At once where nothing waits: the display begins its answer while other viewers are still served."""
+        assert self._display is not None and self._display_socket is not None
+        if not self._display.get_write_buffer_size():
+            with suppress(OSError):  # full, or gone: the transport waits for the one, and tells of the other
+                data = data[self._display_socket.send(data) :]
+        if data:
             self._display.write(data)
 
     def _let_through(self, view_only: ViewOnlyFilter, data: bytes) -> bytes:
@@ -146,7 +160,7 @@ class Bridge(picows.WSListener):
         if self._browser is not None and not self.finished.done():
             self.bytes_out += size
             frame = _frame if size == _READ_SIZE else _frame[: _HEADER + size]
-            self._browser.send_reuse_external_bytearray(picows.WSMsgType.BINARY, frame, _HEADER)
+            self._browser.send_reuse_external_bytearray(_BINARY, frame, _HEADER)
 
     def throttle_browser(self, *, paused: bool) -> None:
         """Stop reading from the browser while the display does not keep up."""

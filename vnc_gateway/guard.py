@@ -43,13 +43,20 @@ def check_public(segments: tuple[str, ...]) -> None:
 
 def check_host(host: str | None, origins: tuple[Origin, ...]) -> None:
     """The Host header is one of ours: else another name was pointed at this address (DNS rebinding)."""
-    usual = {"http": ":80", "https": ":443"}
-    names = {name for o in origins for name in (o.host, o.host + usual[o.scheme])}
-    if (host or "").lower() not in names:
+    if not any((host or "").lower() in _host_names(origin) for origin in origins):
         raise WrongHost(
             f"this gateway does not serve {host or ''!r}",
             hint="start it with --origin and the address browsers use",
         )
+
+
+def find_origin(host: str, origins: tuple[Origin, ...]) -> Origin:
+    """The address a request with this Host was sent to; the first where it is none of ours."""
+    return next((origin for origin in origins if host.lower() in _host_names(origin)), origins[0])
+
+
+def _host_names(origin: Origin) -> tuple[str, str]:
+    return origin.host, origin.host + {"http": ":80", "https": ":443"}[origin.scheme]
 
 
 def check_origin(

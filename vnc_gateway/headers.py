@@ -100,8 +100,10 @@ def forward_request(
     return kept
 
 
-def forward_response(headers: Iterable[tuple[str, str]], *, lab: str | None) -> CIMultiDict[str]:
-    """The headers a browser is sent of an upstream's answer."""
+def forward_response(
+    headers: Iterable[tuple[str, str]], *, origin: Origin, lab: str | None
+) -> CIMultiDict[str]:
+    """The headers a browser is sent of an upstream's answer; what was set over TLS goes over TLS alone."""
     received = CIMultiDict(headers)
     left_out = _HOP_BY_HOP | _SET_BY_US | _named_by_connection(received.getall("Connection", []))
     kept: CIMultiDict[str] = CIMultiDict()
@@ -114,8 +116,16 @@ def forward_response(headers: Iterable[tuple[str, str]], *, lab: str | None) -> 
             if limited is None:
                 continue
             value = limited
+        if low == "set-cookie" and origin.scheme == "https":
+            value = secure_cookie(value)
         kept.add(name, value)
     return kept
+
+
+def secure_cookie(header: str) -> str:
+    """A Set-Cookie with `Secure`: the portal and labs speak plain HTTP, and do not know about the TLS in front."""
+    attributes = {part.strip().lower() for part in header.split(";")[1:]}
+    return header if "secure" in attributes else f"{header}; Secure"
 
 
 def drop_portal_cookies(header: str) -> str:

@@ -35,7 +35,7 @@ async def pass_through(
         raise down() from error
     async with answer:
         response = web.StreamResponse(status=answer.status, reason=answer.reason)
-        for name, value in forward_response(answer.headers.items(), lab=lab).items():
+        for name, value in forward_response(answer.headers.items(), origin=origin, lab=lab).items():
             response.headers.add(name, value)
         await response.prepare(request)
         try:

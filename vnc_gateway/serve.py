@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -61,6 +62,7 @@ async def _serve(settings: GatewaySettings, listener: socket.socket) -> None:
     )
     await runner.setup()
     await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+    gc.freeze()  # what is here now stays: no viewer waits while it is searched for garbage
     host, port = listener.getsockname()[:2]
     print(f"listening on {host}:{port}", flush=True)  # noqa: T201  # whoever started it waits for this line
     await stop.wait()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vnc_gateway.errors import GatewayError, NotFound, RequestRefused, SettingsRefused, WrongHost, WrongOrigin
-from vnc_gateway.guard import check_host, check_origin, check_public, read_ticket, split_target
+from vnc_gateway.guard import check_host, check_origin, check_public, find_origin, read_ticket, split_target
 from vnc_gateway.settings import Origin, parse_listen, parse_origin
 
 SITE = (Origin(scheme="https", host="thaw.example.org"),)
@@ -111,3 +111,10 @@ def test_addresses_are_read_as_browsers_write_them() -> None:
 def test_what_is_no_address_of_a_site_is_refused(text: str) -> None:
     with pytest.raises(SettingsRefused, match="--origin"):
         parse_origin(text)
+
+
+def test_the_site_asked_is_found_by_its_host_with_or_without_its_usual_port() -> None:
+    inside = parse_origin("http://127.0.0.1:8765")
+    sites = (inside, *SITE)
+    hosts = ("thaw.example.org", "THAW.example.org:443", "127.0.0.1:8765", "elsewhere.example")
+    assert [find_origin(host, sites) for host in hosts] == [*SITE, *SITE, inside, inside]

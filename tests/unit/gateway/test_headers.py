@@ -21,6 +21,7 @@ from vnc_gateway.settings import Origin
 from vnc_gateway.static import find_novnc_file
 
 SITE = Origin(scheme="https", host="thaw.example.org")
+PLAIN = Origin(scheme="http", host="127.0.0.1:8080")
 
 
 def send(*headers: tuple[str, str], lab: bool = False) -> dict[str, str]:
@@ -59,8 +60,16 @@ def test_a_lab_never_sees_the_portals_cookie() -> None:
 def test_a_labs_cookie_is_held_to_the_labs_path() -> None:
     assert limit_cookie("a=1; Path=/; Domain=x; Secure", "s1") == "a=1; Secure; Path=/lab/s1/"
     assert limit_cookie("thaw=stolen", "s1") is None
-    kept = forward_response([("Set-Cookie", "a=1"), ("Service-Worker-Allowed", "/")], lab="s1")
+    answered = [("Set-Cookie", "a=1"), ("Service-Worker-Allowed", "/")]
+    kept = forward_response(answered, origin=PLAIN, lab="s1")
     assert list(kept.items()) == [("Set-Cookie", "a=1; Path=/lab/s1/")]
+
+
+def test_a_cookie_set_behind_tls_is_sent_over_tls_alone() -> None:
+    answered = [("Set-Cookie", "thaw=x; HttpOnly"), ("Set-Cookie", "theme=dark; secure; Path=/")]
+    kept = forward_response(answered, origin=SITE, lab=None)
+    assert kept.getall("Set-Cookie") == ["thaw=x; HttpOnly; Secure", "theme=dark; secure; Path=/"]
+    assert forward_response(answered, origin=PLAIN, lab=None).getall("Set-Cookie")[0] == "thaw=x; HttpOnly"
 
 
 def test_the_portals_pages_run_no_inline_script_and_are_framed_by_nobody() -> None:
