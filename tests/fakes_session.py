@@ -80,6 +80,10 @@ class FakeSessions:
     def end(self, session: str, reason: str) -> Session:
         return self._set(session, state=SessionState.ENDED, end_reason=reason, ended=NOON)
 
+    def read_log(self, session: str) -> tuple[tuple[str, str], ...]:
+        self.get(session)
+        return (("display", "vncext: VNC extension running"), ("application", "reading .midasrc"))
+
     def own(self, session: str, path: Path) -> None:
         assert path.is_relative_to(self.workspace_dir(session))
 

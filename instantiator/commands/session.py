@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +14,10 @@ from instantiator.commands.common import Bench, json_option, show, size_text, ta
 from instantiator.commands.steps import progress
 
 if TYPE_CHECKING:
-    from instantiator.job.spec import JobSpec
     from instantiator.session.bench import Quota
     from instantiator.session.model import Session, SessionLimits
-    from instantiator.session.observing import Observe
     from instantiator.session.sessions import Sessions
+    from provenance.record import RecordedOutput
 
 _LOOK_S = 0.05
 
@@ -35,6 +33,7 @@ def sessions_of(
     """The sessions of this home: for every command, and for the service, which lives long enough to observe."""
     from instantiator.commands.start import shelf_of
     from instantiator.host import host_facts_for_record
+    from instantiator.observe.hook import observe_on
     from instantiator.session.bench import Quota, SessionBench
     from instantiator.session.model import SessionLimits
     from instantiator.session.sessions import Sessions
@@ -53,24 +52,11 @@ def sessions_of(
         open_dataset=lambda name, recipe, lock: open_for_recipe(name, recipe, lock, shelf),
         host=lambda: host_facts_for_record(bench.engine),
         limits=limits or SessionLimits(),
-        quota=quota or Quota(),
+        quota=quota or Quota(launches=settings.jobs),
         gateway_gid=gateway_gid,
-        observe=_observe_with(bench) if is_observing else None,
+        observe=observe_on(bench.engine.wire) if is_observing else None,
     )
     return Sessions(made)
-
-
-def _observe_with(bench: Bench) -> Observe:
-    """The best observer this process may use, a new one for each container."""
-    from instantiator.observe.choose import choose_observer
-    from instantiator.observe.target import describe_target
-
-    def observe(container: str, job: JobSpec) -> Callable[[], Mapping[str, object]]:
-        observer = choose_observer().observer
-        observer.start(describe_target(bench.engine.wire, container, job.mounts))
-        return lambda: observer.stop().to_json()
-
-    return observe
 
 
 @click.command("open")
@@ -180,12 +166,44 @@ def session_command() -> None:
 @click.argument("session")
 @json_option
 def show_session(session: str, *, as_json: bool) -> None:
-    """Show a session: its state, steps, limits, the end of its log.
+    """Show a session: its state, steps, limits, the end of its log; once it is over, the files it left, by role.
 
-    Keys: id, user, recipe, gui, state, steps[name, state, detail, seconds], message, log_tail, rfb_socket, record, ...
+    Keys: id, user, recipe, gui, state, steps[name, state, detail, seconds], message, log_tail, rfb_socket, record,
+    files{workspace, parameter-file, log: [path, bytes, sha256]}, ...
     """
-    found = _find(sessions_of(Bench()), session)
-    show(session_json(found), as_json=as_json, human=describe_session(found))
+    bench = Bench()
+    found = _find(sessions_of(bench), session)
+    outputs = _outputs_of(bench, found)
+    files = {
+        role: [{"path": o.path, "bytes": o.size, "sha256": o.digest} for o in outputs if o.name == role]
+        for role in sorted({o.name for o in outputs})
+    }
+    human = "\n".join([describe_session(found), *(_describe_files(outputs) if outputs else [])])
+    show({**session_json(found), "files": files}, as_json=as_json, human=human)
+
+
+def _outputs_of(bench: Bench, session: Session) -> tuple[RecordedOutput, ...]:
+    """What the record of a session lists; nothing before it is over."""
+    if session.record is None:
+        return ()
+    from provenance.record import record_from_bytes
+
+    return record_from_bytes(bench.vault.read_bytes(session.record, used_by=f"session {session.id}")).outputs
+
+
+def _describe_files(outputs: tuple[RecordedOutput, ...]) -> list[str]:
+    from instantiator.session.workspace import FileRole
+
+    words = {FileRole.FILE: "files", FileRole.PARAMETER_FILE: "parameters", FileRole.LOG: "logs"}
+    lines = []
+    for role, noun in words.items():
+        listed = [output for output in outputs if output.name == role]
+        lines += [
+            f"  {noun if output is listed[0] else '':<10} {output.path}, {size_text(output.size)}, "
+            f"sha256 {output.digest[7:19]}"
+            for output in listed
+        ]
+    return lines
 
 
 @session_command.command("files")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from instantiator.commands.common import Bench
+from instantiator.commands.session import sessions_of
 from instantiator.commands.start import lock_of, pinned_environment, run_bench, shelf_of
 from instantiator.curate.smoke import SmokeBench
 from instantiator.recipe.model import Recipe
@@ -18,4 +19,6 @@ def smoke_bench(bench: Bench, recipe: Recipe) -> SmokeBench:
         trees_dir=bench.settings.trees_dir,
     )
     environment = pinned_environment(bench, lock_of(bench, recipe))
-    return SmokeBench(environment=environment, shelf=shelf_of(bench), repeater=repeater)
+    return SmokeBench(
+        environment=environment, shelf=shelf_of(bench), repeater=repeater, sessions=sessions_of(bench)
+    )

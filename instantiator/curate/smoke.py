@@ -1,12 +1,16 @@
-"""Run a recipe's smoke tests: a real run on real data, what it must give, and its repetition from the record."""
+"""Run a recipe's smoke tests: a real run on real data, what it must give, and its repetition from the record.
+
+A test of a GUI opens it and looks at its screen (`smoke_gui.py`).
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from instantiator.curate.smoke_gui import SessionDoor, look_at_gui
 from instantiator.image.lock import Lock
 from instantiator.progress import Progress, step
 from instantiator.recipe.model import Expectation, Recipe, SmokeTest
@@ -16,7 +20,7 @@ from instantiator.thread.plan import Environment, find_thread
 from instantiator.thread.run import FinishedRun, execute_plan
 from instantiator.thread.start import Shelf, register_recipe_dataset, start_thread
 from instantiator.thread.verify import Repeater, verify_run
-from provenance.compare import compare_files
+from provenance.compare import Grade, compare_files
 from provenance.record import RunState
 
 
@@ -27,6 +31,7 @@ class SmokeBench:
     environment: Environment
     shelf: Shelf
     repeater: Repeater
+    sessions: SessionDoor
 
     @property
     def lock(self) -> Lock:
@@ -36,7 +41,10 @@ class SmokeBench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeResult:
-    """What became of one smoke test. `findings` says what was compared, and what was not as expected."""
+    """What became of one smoke test. `findings` says what was compared, and what was not as expected.
+
+    `run` is the session where it was a GUI's; the verdict is then that of the screen, equivalent or different.
+    """
 
     name: str
     title: str
@@ -67,7 +75,29 @@ def run_smoke_tests(
             where=str(recipe.file),
             hint=f"it has: {known}",
         )
-    return tuple(run_smoke_test(test, recipe, bench, progress, cancel=cancel) for test in chosen)
+    return tuple(
+        (run_gui_test if test.gui else run_smoke_test)(test, recipe, bench, progress, cancel=cancel)
+        for test in chosen
+    )
+
+
+def run_gui_test(
+    test: SmokeTest, recipe: Recipe, bench: SmokeBench, progress: Progress, *, cancel: threading.Event
+) -> SmokeResult:
+    """Open a GUI and look at its screen."""
+    renew_datasets(test, recipe, bench)
+    seen = look_at_gui(test, recipe, bench.sessions, progress, cancel=cancel)
+    if seen.findings is None:
+        raise _cancelled(test, recipe, seen.session.id)
+    is_passed = all(is_right for is_right, _ in seen.findings)
+    return SmokeResult(
+        name=test.name,
+        title=test.title,
+        is_passed=is_passed,
+        run=seen.session.id,
+        verdict=(Grade.EQUIVALENT if is_passed else Grade.DIFFERENT).value,
+        findings=_in_words(seen.findings),
+    )
 
 
 def run_smoke_test(
@@ -85,11 +115,7 @@ def run_smoke_test(
         )
         current.detail = f"{finished.run}, {finished.record.state}"
     if finished.record.state is RunState.CANCELLED:
-        raise VerifyCancelled(
-            f"smoke test {test.name} was cancelled",
-            where=finished.run,
-            hint=f"run it again: thaw recipe test {recipe.name} --smoke {test.name}",
-        )
+        raise _cancelled(test, recipe, finished.run)
     findings = list(look_at_run(test, recipe, finished))
     verified = verify_run(
         finished.record, bench.repeater, progress, cancel=cancel, hear=lambda _content: None
@@ -102,13 +128,25 @@ def run_smoke_test(
         is_passed=is_passed,
         run=finished.run,
         verdict=verdict.value,
-        findings=tuple(f"{'as expected' if is_right else 'WRONG'}: {text}" for is_right, text in findings),
+        findings=_in_words(findings),
+    )
+
+
+def _in_words(findings: Iterable[tuple[bool, str]]) -> tuple[str, ...]:
+    return tuple(f"{'as expected' if is_right else 'WRONG'}: {text}" for is_right, text in findings)
+
+
+def _cancelled(test: SmokeTest, recipe: Recipe, run: str) -> VerifyCancelled:
+    return VerifyCancelled(
+        f"smoke test {test.name} was cancelled",
+        where=run,
+        hint=f"run it again: thaw recipe test {recipe.name} --smoke {test.name}",
     )
 
 
 def renew_datasets(test: SmokeTest, recipe: Recipe, bench: SmokeBench) -> None:
     """Register the recipe's datasets as they are now: a test must not pass on what they were before."""
-    for name in test.inputs.values():
+    for name in (*test.inputs.values(), *test.datasets):
         declared = find_recipe_dataset(recipe, name)
         if declared is not None:
             register_recipe_dataset(declared, recipe, bench.lock, bench.shelf)

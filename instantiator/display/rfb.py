@@ -79,7 +79,8 @@ class RfbReader:
         """The whole picture as it is now."""
         try:
             self._ask(incremental=False)
-            self._read_update()
+            while not self._read_update():
+                self._ask(incremental=False)
         except OSError as error:
             raise self._failed(error) from error
         return self._screen()
@@ -91,7 +92,9 @@ class RfbReader:
                 self._ask(incremental=self._seen)
             if not select.select([self._socket], [], [], timeout_s)[0]:
                 return None
-            self._read_update()
+            if not self._read_update():
+                self._asked = False
+                return None
         except OSError as error:
             raise self._failed(error) from error
         return self._screen()
@@ -122,8 +125,12 @@ class RfbReader:
         self._socket.sendall(b"\0\0\0\0" + _PIXEL_FORMAT + encodings)
         return width, height, name
 
-    def _read_update(self) -> None:
-        """Read messages up to the next picture; others (bell, clipboard, colours) are passed over."""
+    def _read_update(self) -> bool:
+        """Read messages up to the next update; others (bell, clipboard, colours) are passed over.
+
+        Says whether it had pixels: where a program draws without a pause, the pointer's shape comes alone before
+        them, and they have to be asked for again.
+        """
         while (kind := self._read(1)[0]) != 0:
             if kind == 1:
                 _, count = struct.unpack(">xHH", self._read(5))
@@ -134,10 +141,14 @@ class RfbReader:
             elif kind != 2:
                 raise self._failed(f"it sends a message of type {kind}")
         (count,) = struct.unpack(">xH", self._read(3))
+        encodings = set()
         for _ in range(count):
-            self._read_rectangle(*struct.unpack(">HHHHi", self._read(12)))
+            *place, encoding = struct.unpack(">HHHHi", self._read(12))
+            self._read_rectangle(*place, encoding=encoding)
+            encodings.add(encoding)
+        return _RAW in encodings
 
-    def _read_rectangle(self, x: int, y: int, width: int, height: int, encoding: int) -> None:
+    def _read_rectangle(self, x: int, y: int, width: int, height: int, *, encoding: int) -> None:
         if encoding == _CURSOR:
             self._read(width * height * 4 + (width + 7) // 8 * height)
         elif encoding == _RAW:

@@ -65,6 +65,8 @@ def _type_default(parameter: Parameter) -> Parameter:
 
 def _type_smoke_test(test: SmokeTest, threads: tuple[Thread, ...]) -> SmokeTest:
     """The parameters of a smoke test in their own types; those it leaves out stay left out."""
+    if test.gui:
+        return test
     thread = next(thread for thread in threads if thread.name == test.thread)
     typed = parse_parameters(thread, test.parameters)
     given = {name: typed[name] for name in test.parameters}

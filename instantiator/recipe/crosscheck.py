@@ -8,7 +8,15 @@ from pathlib import Path
 
 from instantiator.recipe.build import build_section
 from instantiator.recipe.errors import ParameterInvalid
-from instantiator.recipe.model import Grant, Location, Parameter, ParameterType, ScriptLanguage, Thread
+from instantiator.recipe.model import (
+    Grant,
+    GuiKind,
+    Location,
+    Parameter,
+    ParameterType,
+    ScriptLanguage,
+    Thread,
+)
 from instantiator.recipe.parameters import NotAValue, parse_parameters
 from instantiator.recipe.reader import Reading, Section
 from instantiator.recipe.words import nearest, suggest
@@ -175,6 +183,9 @@ def _check_path(path: str, key: str, label: str, reading: Reading, folder: Path,
 
 
 def _check_smoke_test(test: Section, root: Section, reading: Reading, folder: Path) -> None:
+    if "gui" in test.keys:
+        _check_gui_test(test, root, reading, folder)
+        return
     name, threads = test.text("thread"), root.sections("threads")
     if name and name not in root.names("threads"):
         message = f"{test.label} names no thread: {name!r}{suggest(name, root.names('threads'))}"
@@ -191,6 +202,24 @@ def _check_smoke_test(test: Section, root: Section, reading: Reading, folder: Pa
             reading.refuse_at(f"{test.path}.inputs.{given}", message)
     for expectation in test.sections("expect").values():
         _check_expectation(expectation, threads.get(name), reading, folder)
+
+
+def _check_gui_test(test: Section, root: Section, reading: Reading, folder: Path) -> None:
+    name, known = test.text("gui"), root.names("guis")
+    if name and name not in known:
+        reading.refuse_at(f"{test.path}.gui", f"{test.label} names no gui: {name!r}{suggest(name, known)}")
+    gui = root.sections("guis").get(name)
+    if gui is not None and gui.values.get("kind") is GuiKind.WEB:
+        message = f"{test.label} names the web application {name!r}, which has no screen to compare"
+        reading.refuse_at(f"{test.path}.gui", message)
+    datasets, given = root.names("datasets"), test.values.get("datasets")
+    for dataset in given if isinstance(given, tuple) else ():
+        if dataset not in datasets:
+            message = f"{test.label} names no dataset: {dataset!r}{suggest(dataset, datasets)}"
+            reading.refuse_at(f"{test.path}.datasets", message)
+    if path := test.text("reference"):
+        label = f"'reference' in {test.label}"
+        _check_path(path, f"{test.path}.reference", label, reading, folder, is_folder=False)
 
 
 def _check_smoke_inputs(test: Section, thread: Section, reading: Reading) -> None:

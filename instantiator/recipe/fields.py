@@ -85,11 +85,23 @@ EXPECTATION = Mapping(
 
 SMOKE = Mapping(
     noun="smoke test",
-    help="One real run of a thread and what it must give. `thaw recipe test` runs it.",
+    help="One real run of a thread and what it must give, or a GUI, really opened, and the screen it must show. "
+    "`thaw recipe test` runs it.",
     make=SmokeTest,
+    exactly_one=(("thread", "gui"),),
+    together=(
+        ("thread", ("expect",)),
+        ("expect", ("thread",)),
+        ("inputs", ("thread",)),
+        ("parameters", ("thread",)),
+        ("gui", ("reference",)),
+        ("reference", ("gui",)),
+        ("datasets", ("gui",)),
+        ("least_similarity", ("gui",)),
+    ),
     fields=(
         Field(key="title", kind=LINE, help="one line for lists"),
-        Field(key="thread", kind=NAME, help="the thread", required=True),
+        Field(key="thread", kind=NAME, help="the thread"),
         Field(
             key="inputs",
             kind=MapOf(key=IDENTIFIER, item=DATASET_NAME, noun="input"),
@@ -103,7 +115,25 @@ SMOKE = Mapping(
             default="{}",
         ),
         Field(
-            key="expect", kind=ListOf(item=EXPECTATION, minimum=1), help="what must come out", required=True
+            key="expect", kind=ListOf(item=EXPECTATION, minimum=1), help="what a run of the thread must give"
+        ),
+        Field(key="gui", kind=NAME, help="or the GUI"),
+        Field(
+            key="datasets",
+            kind=ListOf(item=DATASET_NAME, unique=True),
+            help="the datasets it is opened with",
+            default="[]",
+        ),
+        Field(
+            key="reference",
+            kind=INSIDE,
+            help="a PNG of the recipe: the screen as it must be once the program has drawn, of the size it has then",
+        ),
+        Field(
+            key="least_similarity",
+            kind=Number(minimum=0.1, maximum=1),
+            help="how alike the screens have to be, 1 for the same (docs/sessions.md)",
+            default="0.8",
         ),
     ),
 )

@@ -25,6 +25,7 @@ from instantiator.recipe.model import (
     Input,
     InputType,
     Need,
+    OpenGl,
     Output,
     Parameter,
     ParameterType,
@@ -331,6 +332,25 @@ GUI = Mapping(
             help="the WM_CLASS of its main window: it is ready when this is mapped",
         ),
         Field(key="window_title", kind=LINE, help="or part of that window's title"),
+        Field(
+            key="opengl",
+            kind=Choice(words=tuple(OpenGl), enum=OpenGl),
+            help="`software`: the program draws with OpenGL, on the processor; its packages have to bring Mesa's "
+            "drivers (Debian's libgl1-mesa-dri)",
+            default="none",
+        ),
+        Field(
+            key="parameter_files",
+            kind=ListOf(item=INSIDE, unique=True),
+            help="globs of the files below HOME that hold its parameters: the session's record lists them as such",
+            default="[]",
+        ),
+        Field(
+            key="logs",
+            kind=ListOf(item=INSIDE, unique=True),
+            help="globs of the log files it writes below HOME: the session's record lists them as such",
+            default="[]",
+        ),
         Field(key="help", kind=PROSE, help="what the user is told"),
         Field(key="resources", kind=RESOURCES, help="the bounds of the container", default="as below"),
         Field(key="needs", kind=NEEDS, help="what it needs beyond the default", default="[]"),

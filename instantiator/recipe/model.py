@@ -65,6 +65,13 @@ class GuiKind(StrEnum):
     WEB = "web"
 
 
+class OpenGl(StrEnum):
+    """Who draws OpenGL for a GUI: nobody, or Mesa on the processor, in the application's own container."""
+
+    NONE = "none"
+    SOFTWARE = "software"
+
+
 ParameterValue = int | float | str | bool
 
 
@@ -268,6 +275,9 @@ class Gui:
     display: str = "truecolor"
     window_class: str = ""
     window_title: str = ""
+    opengl: OpenGl = OpenGl.NONE
+    parameter_files: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
     help: str = ""
     resources: Resources = field(default_factory=Resources)
     needs: tuple[Need, ...] = ()
@@ -303,14 +313,21 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeTest:
-    """One real run of a thread and what it must give."""
+    """One real run of a thread and what it must give, or a GUI, opened, and the screen it must show.
+
+    Exactly one of `thread` and `gui` is named; a GUI has a `reference`, the picture of its screen.
+    """
 
     location: Location
     name: str
-    thread: str
-    inputs: Mapping[str, str]
+    thread: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    expect: tuple[Expectation, ...]
+    expect: tuple[Expectation, ...] = ()
+    gui: str = ""
+    datasets: tuple[str, ...] = ()
+    reference: str = ""
+    least_similarity: float = 0.8
     title: str = ""
 
 

@@ -11,20 +11,24 @@ from instantiator.engine import Engine
 from instantiator.image.build import Workshop
 from instantiator.image.fetch import Mirrors
 from instantiator.image.lock import Lock
+from instantiator.job.backend import Observe
 from instantiator.recipe.model import Recipe
 from instantiator.session.model import SessionLimits
-from instantiator.session.observing import Observe
 from provenance.store import Store
 from provenance.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many sessions one user, and all users together, may have at a time; how many displays wait idle."""
+    """How many sessions one user, and all users together, may have at a time; how many displays wait idle.
+
+    `launches`: how many of them may be launching at a time; the others wait for their turn.
+    """
 
     per_user: int = 4
     together: int = 50
     idle_displays: int = 0
+    launches: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

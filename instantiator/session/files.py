@@ -37,6 +37,8 @@ class Backstage:
     profile: str
     window_class: str = ""
     window_title: str = ""
+    parameter_files: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
     draft: Record | None = None
     image_name: str = ""
     image_layers: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ def _backstage(value: Mapping[str, Any]) -> Backstage:
     given = dict(value)
     given["launcher"] = Owner(**given["launcher"])
     given["workspace_dir"] = Path(given["workspace_dir"])
-    given["image_layers"] = tuple(given["image_layers"])
+    for key in ("image_layers", "parameter_files", "logs"):
+        given[key] = tuple(given.get(key, ()))
     given["draft"] = record_from_bytes(given["draft"].encode()) if given["draft"] else None
     return Backstage(**given)

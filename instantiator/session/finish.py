@@ -15,7 +15,13 @@ from instantiator.session.files import Backstage, SessionFiles
 from instantiator.session.model import Session, SessionState
 from instantiator.session.observing import Observing
 from instantiator.session.stage import Stage
-from instantiator.session.workspace import KeptWorkspace, changed_files, keep_workspace, write_version
+from instantiator.session.workspace import (
+    KeptWorkspace,
+    NamedFiles,
+    keep_workspace,
+    list_outputs,
+    write_version,
+)
 from provenance.errors import ThawError
 from provenance.record import Record, RunState
 from provenance.store import this_process
@@ -88,7 +94,8 @@ def make_record(
     draft = backstage.draft
     assert draft is not None, "a session has a draft once its image is there"
     before = bench.vault.read_tree(backstage.before) if backstage.before else kept.tree
-    outputs = changed_files(before, kept.tree)
+    named = NamedFiles(parameter_files=backstage.parameter_files, logs=backstage.logs)
+    outputs = list_outputs(before, kept.tree, named)
     wall_s = (ended - one.ready).total_seconds() if one.ready else 0.0
     host: dict[str, object] = {}
     with suppress(ThawError):  # the engine may be gone: then the record says nothing of it

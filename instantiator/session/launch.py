@@ -29,6 +29,8 @@ from instantiator.session.model import LaunchStep, Session, SessionState, StepSt
 from instantiator.session.observing import Observing
 from instantiator.session.plan import INPUT_ROOT, draft_record, mount_name
 from instantiator.session.stage import CreatedApplication, Stage
+from instantiator.session.turns import Turns
+from instantiator.session.web_socket import ask_web
 from instantiator.session.workspace import open_workspace
 from provenance.digest import canonical_json
 from provenance.errors import ThawError
@@ -57,6 +59,19 @@ class Launch:
         self._folders: DisplayFolders = files.display(session)
         self._take_display = take_display
         self._observing = observing
+
+    @contextmanager
+    def wait_for_turn(self, turns: Turns) -> Iterator[None]:
+        """Begin when others have launched; until then the first step that is not done says how many are before it."""
+        steps = self._files.read(self._id)[0].steps
+        first = next(step.name for step in steps if step.state is StepState.PENDING)
+
+        def tell(ahead: int) -> None:
+            words = f"waiting for {ahead} other launch{'es' if ahead > 1 else ''}"
+            self._set_step(first, state=StepState.RUNNING, detail=words)
+
+        with turns.take(tell, self._refuse_given_up):
+            yield
 
     def run(self, recipe: Recipe, gui: Gui) -> None:
         """All steps. Raises `LaunchFailed` and other `ThawError`s with the step already marked as failed.
@@ -225,7 +240,7 @@ class Launch:
         path, end = self._folders.root / "web" / "web.sock", time.monotonic() + _DRAWING_PATIENCE_S
         while time.monotonic() < end:
             self._refuse_ended(container)
-            if (status := _ask_web(path)) is not None:
+            if (status := ask_web(path)) is not None:
                 return status
             time.sleep(_LOOK_S)
         raise self._not_drawn(container, f"nothing answers at its socket for {_DRAWING_PATIENCE_S:.0f} s")
@@ -349,17 +364,3 @@ def _accepts(path: Path) -> bool:
     """Whether somebody listens at a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         return connection.connect_ex(str(path)) == 0
-
-
-def _ask_web(path: Path) -> str | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(2)
-    try:
-        connection.connect(str(path))
-        connection.sendall(b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n")
-        answer = connection.recv(64)
-    except OSError:
-        return None
-    finally:
-        connection.close()
-    return answer.split(b"\r\n")[0].decode(errors="replace") if answer.startswith(b"HTTP/") else None

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from instantiator.job.backend import Observe
 from instantiator.job.spec import JobSpec
 from provenance.errors import ThawError
-
-Observe = Callable[[str, JobSpec], Callable[[], Mapping[str, object]]]
-"""Begins to observe a container that has not started yet; what is given ends it and says what was seen."""
 
 
 class Observing:

@@ -21,7 +21,7 @@ from instantiator.display.profile import DisplayProfile
 from instantiator.image.lock import Lock
 from instantiator.job.law import HOME_LABEL, RUN_LABEL, Caller, Identity, describe_container
 from instantiator.job.spec import ImageDigest, JobSpec, Limits, Mount, RunId
-from instantiator.recipe.model import Grant, Gui, GuiKind, Recipe, Resources
+from instantiator.recipe.model import Grant, Gui, GuiKind, OpenGl, Recipe, Resources
 from instantiator.session.errors import SessionRefused
 from instantiator.session.files import Backstage
 from instantiator.session.model import OpenSession, Session
@@ -32,7 +32,21 @@ SESSION_LABEL, PART_LABEL = "thaw.session", "thaw.part"
 DISPLAY, APPLICATION = "display", "application"
 INPUT_ROOT, WORK, WEB = "/in", "/work", "/thaw/web"
 SESSION_UID = 64000
-_ENVIRONMENT = {"HOME": WORK, "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp", "TZ": "UTC"}
+_ENVIRONMENT = {
+    "HOME": WORK,
+    "LC_ALL": "C.UTF-8",
+    "TMPDIR": "/tmp",
+    "TZ": "UTC",
+    # What can be made again does not belong into the workspace, nor into the record.
+    "XDG_CACHE_HOME": "/tmp/.cache",
+}
+_SOFTWARE_GL = {
+    "GALLIUM_DRIVER": "llvmpipe",
+    "LIBGL_ALWAYS_SOFTWARE": "1",
+    # One variable, by its name in Mesa 21 and later, and before.
+    "MESA_GLSL_CACHE_DISABLE": "true",
+    "MESA_SHADER_CACHE_DISABLE": "true",
+}
 _DISPLAY_RESOURCES = Resources(memory_mb=768, cpus=2.0, processes=64, disk_mb=256)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
@@ -107,12 +121,15 @@ def draft_record(
         resources={},
         host={},
         software=software,
+        user=session.user,
     )
 
 
 def _recorded_job(gui: Gui, time_s: int) -> RecordedJob:
     resources, grants = gui.resources, {need.grant for need in gui.needs}
     extra = application_environment() if gui.kind is GuiKind.X11 else {"THAW_WEB_SOCKET": f"{WEB}/web.sock"}
+    if gui.opengl is OpenGl.SOFTWARE:
+        extra = {**extra, **_SOFTWARE_GL}
     return RecordedJob(
         command=gui.command,
         environment={**_ENVIRONMENT, **extra},

@@ -25,6 +25,7 @@ from instantiator.session.observing import Observing
 from instantiator.session.plan import check_names, choose_gui
 from instantiator.session.pool import DisplayPool
 from instantiator.session.stage import Part, Stage
+from instantiator.session.turns import Turns
 from instantiator.session.workspace import workspace_folder
 from provenance.errors import ThawError
 from provenance.store import is_alive, new_run_id, this_process
@@ -47,6 +48,7 @@ class Sessions:
         self._stage = Stage(bench.engine, home=bench.home, gateway_gid=bench.gateway_gid)
         self._pool = DisplayPool(self._files, self._stage, size=bench.quota.idle_displays)
         self._observing = Observing(bench.observe)
+        self._turns = Turns(bench.quota.launches)
         self._opening = threading.Lock()
         self._busy: set[str] = set()
 
@@ -72,6 +74,8 @@ class Sessions:
             profile=profile.text,
             window_class=gui.window_class,
             window_title=gui.window_title,
+            parameter_files=gui.parameter_files,
+            logs=gui.logs,
         )
         with self._opening:
             self._refuse_too_many(asked, recipe)
@@ -155,6 +159,11 @@ class Sessions:
     def workspace_dir(self, session: str) -> Path:
         """The session's files on this host."""
         return self._files.read(session)[1].workspace_dir
+
+    def read_log(self, session: str) -> tuple[tuple[str, str], ...]:
+        """What the display and then the program last printed: lines, each with which of the two says it."""
+        _, backstage = self._files.read(session)
+        return self._stage.read_log_lines(self._files.display(session), backstage.application_container)
 
     def own(self, session: str, path: Path) -> None:
         """A file or folder somebody put into the workspace becomes the session's own; links are not followed."""
@@ -278,7 +287,8 @@ class Sessions:
             session, self._bench, self._files, self._stage, self._pool.take, observing=self._observing
         )
         try:
-            run(launch)
+            with launch.wait_for_turn(self._turns):
+                run(launch)
         except GivenUp:
             self._remove_containers(session)
             self._observing.finish(session)

@@ -43,6 +43,7 @@ from instantiator.session.plan import (
 
 _TAIL_LINES = 40
 _GRACE_S = 3.0
+_LOG_END = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,12 @@ class Stage:
             return tuple(line.rstrip("\r") for line in log.decode(errors="replace").splitlines())
         return ()
 
+    def read_log_lines(self, folders: DisplayFolders, application: str) -> tuple[tuple[str, str], ...]:
+        """The last lines of a display's log and of its application's, where there are any yet."""
+        shown = read_end(folders.log).splitlines()[-_TAIL_LINES:]
+        said = self.read_tail(application) if application else ()
+        return (*((DISPLAY, line) for line in shown), *((APPLICATION, line) for line in said))
+
     def read_log(self, container: str) -> bytes:
         """All a program printed."""
         with suppress(EngineRefused):
@@ -202,3 +209,13 @@ class Stage:
             return
         os.chown(folders.shared, -1, self._gateway_gid)
         folders.shared.chmod(0o2750)
+
+
+def read_end(log: Path) -> str:
+    """The last 64 KiB of a log; nothing where there is none yet."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _LOG_END))
+            return stream.read(_LOG_END).decode(errors="replace")
+    except OSError:
+        return ""

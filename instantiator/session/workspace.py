@@ -5,18 +5,44 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from instantiator.atomic import replace_text
+from provenance.compare.globs import matches_glob
 from provenance.digest import Digest, Tree, TreeEntry, canonical_json, make_tree, parse_digest
 from provenance.record import RecordedOutput, Rule, format_time
 from provenance.vault import Vault
 
 _EMPTY = make_tree(())
+
+
+class FileRole(StrEnum):
+    """What a file of a workspace is to its session; the name of the output in the record."""
+
+    FILE = "workspace"
+    PARAMETER_FILE = "parameter-file"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFiles:
+    """The globs by which a GUI names its parameter files and logs."""
+
+    parameter_files: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+
+    def role_of(self, path: str) -> FileRole:
+        """What a file is; a parameter file where it is named as both."""
+        for role, globs in ((FileRole.PARAMETER_FILE, self.parameter_files), (FileRole.LOG, self.logs)):
+            if any(matches_glob(path, glob) for glob in globs):
+                return role
+        return FileRole.FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +122,37 @@ def write_version(folder: Path, tree: Digest, *, session: str, now: datetime) ->
     replace_text(target, json.dumps({"tree": tree, "session": session, "saved": format_time(now)}))
 
 
+def forget_workspace(folder: Path) -> None:
+    """Remove a workspace that nobody will go on with; its versions stay in the vault, where records name them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _version_file(folder).unlink(missing_ok=True)
+
+
 def _version_file(folder: Path) -> Path:
     return folder.parent / ".versions" / f"{folder.name}.json"
 
 
-def changed_files(before: Tree, after: Tree) -> tuple[RecordedOutput, ...]:
-    """The files created or changed, as outputs of a session."""
+def list_outputs(before: Tree, after: Tree, named: NamedFiles) -> tuple[RecordedOutput, ...]:
+    """The files created or changed, as outputs of a session: by role, then by path.
+
+    Parameter files are listed though they did not change: they say with what the session worked.
+    """
     known = {entry.path: entry.digest for entry in before.entries}
+    roles = [(named.role_of(entry.path), entry) for entry in after.entries]
+    listed = [
+        (role, entry)
+        for role, entry in roles
+        if role is FileRole.PARAMETER_FILE or known.get(entry.path) != entry.digest
+    ]
+    order = list(FileRole)
     return tuple(
         RecordedOutput(
-            name="workspace",
+            name=role.value,
             path=entry.path,
             digest=entry.digest,
             size=entry.size,
             media_type=mimetypes.guess_type(entry.path)[0] or "application/octet-stream",
             rule=Rule(),
         )
-        for entry in after.entries
-        if known.get(entry.path) != entry.digest
+        for role, entry in sorted(listed, key=lambda item: (order.index(item[0]), item[1].path))
     )

@@ -176,25 +176,3 @@ def wait_until(happened: Callable[[], bool], *, within_s: float = 30) -> None:
     while not happened():
         assert time.monotonic() < end, f"did not happen within {within_s} s"
         time.sleep(0.1)
-
-
-def likeness(one: Picture, other: Picture) -> float:
-    """How alike two screens are, 1 for the same: their mean structural similarity (SSIM) in grey at 160x100.
-
-    At that size letters are grey areas and a cursor is nothing; where windows are, and what they show, is left.
-    Windows of 10x10, constants of Wang et al. 2004.
-    """
-    first, second = (_windows(picture) for picture in (one, other))
-    mean_1, mean_2 = first.mean(axis=1), second.mean(axis=1)
-    both = ((first - mean_1[:, None]) * (second - mean_2[:, None])).mean(axis=1)
-    light = (2 * mean_1 * mean_2 + 1e-4) / (mean_1**2 + mean_2**2 + 1e-4)
-    shape = (2 * both + 9e-4) / (first.var(axis=1) + second.var(axis=1) + 9e-4)
-    return float((light * shape).mean())
-
-
-def _windows(picture: Picture) -> Picture:
-    height, width = picture.shape
-    high, wide = height // 100, width // 160
-    small: Picture = picture[: high * 100, : wide * 160].reshape(100, high, 160, wide).mean(axis=(1, 3))
-    windows: Picture = small.reshape(10, 10, 16, 10).swapaxes(1, 2).reshape(160, 100)
-    return windows

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from instantiator.curate.likeness import likeness
 from tests.end_to_end.browser import (
     Browser,
     Picture,
     Service,
     chromium,
     install_scripts,
-    likeness,
     serving,
     wait_until,
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,14 @@ VERSIONS = {
     "saoimage-ds9": "8.4.1",
     "skycat": "3.1.2",
 }
-WITHOUT_THREADS = ("fv", "saoimage-ds9", "skycat")
+WINDOWS = {
+    "eso-midas": "window-xmm",
+    "fv": "ngc1316",
+    "iraf": "window-m51",
+    "saoimage-ds9": "xmm-psr-j0030",
+    "skycat": "ngc1316-optical",
+}
+"""The smoke test of each one's window."""
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
 
 
@@ -69,14 +78,53 @@ def test_a_recipe_lints_clean_and_stands_in_the_catalogue(thaw: Thaw, name: str)
     [
         ("eso-midas", ["xmm-psr-j0030"]),
         ("iraf", ["imstat-m51", "daofind-m51"]),
-        *((name, []) for name in WITHOUT_THREADS),
     ],
 )
 def test_every_smoke_test_gives_what_it_must_and_repeats_identically(
     thaw: Thaw, built: dict[str, Any], name: str, tests: list[str]
 ) -> None:
-    tested = thaw.ok("recipe", "test", name)["tests"]
+    chosen = [word for test in tests for word in ("--smoke", test)]
+    tested = thaw.ok("recipe", "test", name, *chosen)["tests"]
     assert [(t["name"], t["passed"], t["verdict"]) for t in tested] == [(t, True, "identical") for t in tests]
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_every_window_comes_and_looks_as_it_must(thaw: Thaw, built: dict[str, Any], name: str) -> None:
+    (tested,) = thaw.ok("recipe", "test", name, "--smoke", WINDOWS[name])["tests"]
+    assert (tested["passed"], tested["verdict"]) == (True, "equivalent"), tested
+    record = thaw.ok("show", tested["run"])
+    assert (record["kind"], record["state"]) == ("session", "completed")
+    assert not [output for output in record["outputs"] if ".cache" in output["path"]]
+
+
+@pytest.mark.parametrize("name", ["fv", "skycat"])
+def test_a_window_that_shows_something_else_fails_its_smoke_test(
+    thaw: Thaw, built: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    copied = tmp_path / "recipes" / name / VERSIONS[name]
+    shutil.copytree(folder_of(name), copied)
+    shutil.copy(folder_of("saoimage-ds9") / "screenshot.png", copied / "screenshot.png")
+    answer = replace(thaw, recipes=tmp_path / "recipes")("recipe", "test", name)
+    (tested,) = answer.data["tests"]
+    assert (answer.status, tested["passed"], tested["verdict"]) == (4, False, "different")
+    assert "WRONG: the screen is 0." in tested["findings"][-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("eso-midas", {"parameter-file": ["FORGR01.KEY", "FORGRdrs.KEY"], "log": ["FORGR01.LOG"]}),
+        ("iraf", {"parameter-file": [".iraf/uparm/tvdisply.par"], "log": ["display.log"]}),
+        ("skycat", {"parameter-file": [], "log": [".skycat/log"]}),
+    ],
+)
+def test_a_session_lists_the_parameter_files_and_logs_the_program_really_wrote(
+    thaw: Thaw, built: dict[str, Any], name: str, files: dict[str, list[str]]
+) -> None:
+    (tested,) = thaw.ok("recipe", "test", name, "--smoke", WINDOWS[name])["tests"]
+    shown = thaw.ok("session", "show", tested["run"])["files"]
+    for role, paths in files.items():
+        assert [file["path"] for file in shown.get(role, [])] == paths, shown
 
 
 def test_midas_finds_the_counts_of_the_xmm_image_and_its_brightest_pixels(

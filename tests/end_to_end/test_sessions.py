@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from instantiator.commands.common import Bench
@@ -25,7 +26,7 @@ from instantiator.session.errors import SessionLimit, SessionRefused, SessionUnk
 from instantiator.session.model import OpenSession, Session, SessionLimits, SessionState
 from instantiator.session.sessions import Sessions
 from provenance.digest import digest_bytes
-from provenance.record import record_from_bytes
+from provenance.record import Record, record_from_bytes
 from tests.end_to_end.conftest import THAW, Thaw
 
 pytestmark = pytest.mark.docker
@@ -47,7 +48,7 @@ maintainers:
 base:
   debian: bookworm
   snapshot: 2026-11-20
-packages: [x11-apps]
+packages: [libgl1-mesa-dri, mesa-utils, x11-apps]
 guis:
   clock: {title: A clock, command: [xclock], window_class: XClock}
   writer:
@@ -74,6 +75,25 @@ guis:
     command: [xclock]
     window_class: XClock
     display: truecolor windows=single
+  gears:
+    title: Gears drawn with OpenGL
+    command: [sh, -c, "glxinfo -B > /work/glxinfo; env > /work/environment; exec glxgears -geometry 600x600"]
+    window_title: glxgears
+    opengl: software
+    logs: [glxinfo]
+  keeper:
+    title: Has parameters, a log and a cache
+    command:
+      - sh
+      - -c
+      - |
+        mkdir -p uparm "$XDG_CACHE_HOME/fontconfig" && echo cached > "$XDG_CACHE_HOME/fontconfig/fonts"
+        [ -e uparm/clock.par ] || echo 'update,i,h,60' > uparm/clock.par
+        echo 'the clock is shown' >> clock.log && echo 1 > result
+        exec xclock
+    window_class: XClock
+    parameter_files: ["uparm/*.par"]
+    logs: ["*.log"]
   eyes: {title: Eyes in eight bits, command: [xeyes], display: pseudocolor8, window_class: XEyes}
 """
 
@@ -146,14 +166,12 @@ def wait_until(happened: Callable[[], bool], *, within_s: float = 30) -> None:
 def opened(sessions: Sessions, gui: str, **more: Any) -> Session:
     """A session that is not launching any more."""
     asked = OpenSession(user="ada", recipe="xprograms", gui=gui, **more)
-    session = sessions.open(asked).id
-    wait_until(
-        lambda: (
-            sessions.get(session).state
-            in (SessionState.READY, SessionState.ENDED, SessionState.FAILED, SessionState.APPLICATION_ENDED)
-        )
-    )
-    return sessions.get(session)
+    session, end = sessions.open(asked), time.monotonic() + 60
+    while session.state in (SessionState.LAUNCHING, SessionState.ENDING):
+        assert time.monotonic() < end, session
+        time.sleep(0.05)
+        session = sessions.get(session.id)
+    return session
 
 
 def test_a_session_is_ready_once_its_window_is_drawn(sessions: Sessions) -> None:
@@ -325,6 +343,82 @@ def test_an_end_keeps_the_files_and_writes_the_record(
     assert later.record is not None
     unchanged = record_from_bytes(bench.vault.read_bytes(later.record))
     assert "result" not in [output.path for output in unchanged.outputs]
+
+
+def test_a_program_draws_with_opengl_on_the_processor_in_a_hardened_container(sessions: Sessions) -> None:
+    session = opened(sessions, "gears")
+    assert session.state is SessionState.READY, session
+    asked = ["docker", "inspect", container_of(session.id, "application")]
+    (told,) = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+    host = told["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["NetworkMode"]) == (True, ["ALL"], "none")
+    assert not host["CapAdd"] and not host["Devices"]
+    assert told["Config"]["User"].partition(":")[0] not in ("", "0", "root")
+    said = (sessions.workspace_dir(session.id) / "glxinfo").read_text()
+    assert "OpenGL renderer string: llvmpipe" in said, said
+    wait_until(lambda: {"red", "green", "blue"} <= pure_colours(session))
+    record = record_of(sessions, session)
+    assert [output.path for output in record.outputs if output.name == "log"] == ["glxinfo"]
+    assert record.job is not None and record.job.environment["MESA_SHADER_CACHE_DISABLE"] == "true"
+
+
+def pure_colours(session: Session) -> set[str]:
+    """Which of the three colours are on the screen by themselves, on many pixels: the gears have one each."""
+    assert session.rfb_socket is not None
+    with RfbReader(session.rfb_socket) as reader:
+        pixels = numpy.frombuffer(reader.read_screen().pixels, dtype=numpy.uint8).reshape(-1, 4)
+    found = set()
+    for channel, colour in enumerate(("blue", "green", "red")):
+        others = [other for other in range(3) if other != channel]
+        is_pure = (pixels[:, channel] > 150) & (pixels[:, others].max(axis=1) < 80)
+        if is_pure.sum() > 2000:
+            found.add(colour)
+    return found
+
+
+def record_of(sessions: Sessions, session: Session) -> Record:
+    """End a session and read its record."""
+    ended = sessions.end(session.id)
+    assert ended.record is not None
+    return record_from_bytes(sessions._bench.vault.read_bytes(ended.record))
+
+
+def test_parameter_files_and_logs_are_recorded_by_their_role_and_caches_not_at_all(
+    small: Thaw, sessions: Sessions
+) -> None:
+    first = opened(sessions, "keeper", workspace="kept")
+    record_of(sessions, first)
+    second = opened(sessions, "keeper", workspace="kept")
+    record = record_of(sessions, second)
+    roles = [(output.name, output.path) for output in record.outputs]
+    assert roles == [("parameter-file", "uparm/clock.par"), ("log", "clock.log")]
+    content = [sessions._bench.vault.read_bytes(output.digest) for output in record.outputs]
+    assert content == [b"update,i,h,60\n", b"the clock is shown\n" * 2]
+    shown = small.ok("session", "show", first.id)["files"]
+    assert {role: [file["path"] for file in files] for role, files in shown.items()} == {
+        "workspace": ["result"],
+        "parameter-file": ["uparm/clock.par"],
+        "log": ["clock.log"],
+    }
+    assert shown["log"][0]["sha256"] == digest_bytes(b"the clock is shown\n")
+
+
+def test_launches_beyond_those_at_a_time_wait_for_their_turn_and_say_so(bench: Bench) -> None:
+    sessions = sessions_of(bench, quota=Quota(launches=1))
+    names = [
+        sessions.open(OpenSession(user="ada", recipe="xprograms", gui="clock", workspace=f"w{number}")).id
+        for number in range(3)
+    ]
+    waited: set[str] = set()
+
+    def are_ready() -> bool:
+        waited.update(sessions.get(name).steps[0].detail for name in names)
+        return all(sessions.get(name).state is SessionState.READY for name in names)
+
+    wait_until(are_ready)
+    assert {"waiting for 1 other launch", "waiting for 2 other launches"} <= waited
+    for name in names:
+        sessions.end(name)
 
 
 def test_limits_end_a_session_and_say_which(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from instantiator.recipe.lint.model import Check, Finding, Severity, Spot
 from instantiator.recipe.lint.need_reason import NeedWithoutReason
 from instantiator.recipe.lint.network_reason import ThreadWantsNetwork
 from instantiator.recipe.lint.network_step import StepUsesNetwork
+from instantiator.recipe.lint.opengl_driver import OpenGlWithoutDriver
 from instantiator.recipe.lint.parameter_help import ParameterWithoutHelp
 from instantiator.recipe.lint.parameter_use import UnusedParameter
 from instantiator.recipe.lint.pattern_empty import EmptyPattern
@@ -48,6 +49,7 @@ CHECKS: dict[str, Check] = {
     "need-without-reason": NeedWithoutReason(),
     "no-citation": NoCitation(),
     "no-smoke-test": NoSmokeTest(),
+    "opengl-without-driver": OpenGlWithoutDriver(),
     "parameter-without-help": ParameterWithoutHelp(),
     "pinned-package": PinnedPackage(),
     "placeholder-text": PlaceholderText(),

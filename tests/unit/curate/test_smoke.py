@@ -19,6 +19,7 @@ from instantiator.thread.plan import Environment
 from provenance.digest import canonical_json, digest_bytes
 from tests.examples import HERE, MIDAS_IMAGE, midas_recipe
 from tests.fakes import FakeProcess
+from tests.unit.curate.door import FakeDoor
 from tests.unit.thread.examples import GOOD, LOCK, Desk, make_desk, program
 from tests.unit.thread.test_verify import repeater_of, shelf_of
 
@@ -46,7 +47,12 @@ def smoke_bench(desk: Desk, run: Callable[[FakeProcess], int]) -> SmokeBench:
     """A smoke bench on a desk."""
     digest = desk.bench.vault.put_bytes(canonical_json(lock_to_json(LOCK)))
     environment = Environment(lock=LOCK, lock_digest=digest, image=ImageDigest(MIDAS_IMAGE.id))
-    return SmokeBench(environment=environment, shelf=shelf_of(desk), repeater=repeater_of(desk, run))
+    return SmokeBench(
+        environment=environment,
+        shelf=shelf_of(desk),
+        repeater=repeater_of(desk, run),
+        sessions=FakeDoor(desk.bench.runs_dir),
+    )
 
 
 def smoke(

@@ -53,12 +53,33 @@ smoke:
         contains: [SIMPLE]
 """
 
+GUI = """\
+guis:
+  midas:
+    title: MIDAS
+    command: [xterm, -e, inmidas]
+    window_class: XTerm
+    opengl: software
+    parameter_files: ["FORGR*.KEY"]
+    logs: ["FORGR*.LOG"]
+threads:
+"""
+GUI_TEST = """\
+  window:
+    gui: midas
+    datasets: [m31]
+    reference: screenshot.png
+"""
+WITH_GUI = MIDAS.replace("threads:\n", GUI, 1) + GUI_TEST
+"""The sample with a GUI, and a smoke test of it."""
+
 
 def write_recipe(root: Path, text: str = MIDAS, *, name: str = "midas", version: str = "22SEP") -> Path:
     """The folder of a recipe with one small dataset."""
     folder = root / "recipes" / name / version
     (folder / "data/m31").mkdir(parents=True, exist_ok=True)
     (folder / "data/m31/m31.fits").write_bytes(b"SIMPLE  =")
+    (folder / "screenshot.png").write_bytes(b"\x89PNG")
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")
     return folder
 

@@ -55,6 +55,28 @@ def test_a_picture_is_read_past_bells_clipboards_and_pointers(tmp_path: Path) ->
     assert screen.pixels == b"\1\2\3\0\4\5\6\0"
 
 
+@pytest.mark.parametrize("is_waiting", (False, True))
+def test_an_update_of_the_pointer_alone_is_not_taken_for_the_picture(
+    tmp_path: Path, is_waiting: bool
+) -> None:
+    """As a display sends it while a program draws without a pause."""
+
+    def talk(connection: socket.socket) -> None:
+        shake_hands(connection, 1, 1)
+        pointer = struct.pack(">HHHHi", 0, 0, 1, 1, -239) + bytes(5)
+        connection.sendall(struct.pack(">BxH", 0, 1) + pointer)
+        assert connection.recv(10)[1] == 0  # all of it is asked for, again
+        connection.sendall(struct.pack(">BxHHHHHi", 0, 1, 0, 0, 1, 1, 0) + b"\1\2\3\0")
+        connection.recv(64)
+
+    serve(tmp_path / "rfb", talk)
+    with RfbReader(tmp_path / "rfb") as reader:
+        if is_waiting:
+            assert reader.wait_for_change(timeout_s=5) is None
+        screen = reader.wait_for_change(timeout_s=5) if is_waiting else reader.read_screen()
+    assert screen is not None and screen.pixels == b"\1\2\3\0"
+
+
 @pytest.mark.parametrize(
     ("words", "why"), ((b"HTTP/1.0 200 OK\r\n", "greets"), (b"RFB 003.008\n\x01\x02", "security types"))
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,15 @@ from instantiator.session.model import (
 )
 from instantiator.session.plan import check_names, mount_name
 from instantiator.session.workspace import (
-    changed_files,
+    NamedFiles,
     keep_workspace,
+    list_outputs,
     open_workspace,
     read_version,
     workspace_folder,
     write_version,
 )
+from provenance.digest import Tree, make_tree
 from provenance.store import Owner
 from provenance.vault import Vault
 
@@ -116,7 +119,38 @@ def test_created_and_changed_files_are_the_outputs(tmp_path: Path) -> None:
     (folder / "changed.txt").write_text("2")
     (folder / "new.txt").write_text("3")
     second = keep_workspace(folder, vault).tree
-    assert [output.path for output in changed_files(before, first)] == ["changed.txt", "same.txt"]
-    assert [output.path for output in changed_files(first, second)] == ["changed.txt", "new.txt"]
+    nothing = NamedFiles()
+    assert [output.path for output in list_outputs(before, first, nothing)] == ["changed.txt", "same.txt"]
+    assert [output.path for output in list_outputs(first, second, nothing)] == ["changed.txt", "new.txt"]
     write_version(folder, second.digest, session=SESSION.id, now=NOW)
     assert read_version(folder) == open_workspace(folder, vault) == second.digest
+
+
+def test_parameter_files_and_logs_are_listed_by_their_role_and_parameter_files_in_any_case(
+    tmp_path: Path,
+) -> None:
+    folder, vault = tmp_path / "work", Vault(tmp_path / "vault")
+    (folder / ".iraf/uparm").mkdir(parents=True)
+    (folder / ".iraf/uparm/imlimstas.par").write_text("nclip,i,h,3")
+    (folder / "display.log").write_text("z1=35.")
+    before = keep_workspace(folder, vault).tree
+    (folder / "mean.txt").write_text("108.3")
+    after = keep_workspace(folder, vault).tree
+    named = NamedFiles(parameter_files=(".iraf/uparm/*.par",), logs=("*.log", "*.par"))
+
+    def listed(former: Tree) -> list[tuple[str, str]]:
+        return [(output.name, output.path) for output in list_outputs(former, after, named)]
+
+    of_parameters = ("parameter-file", ".iraf/uparm/imlimstas.par")
+    assert listed(before) == [("workspace", "mean.txt"), of_parameters]
+    assert listed(make_tree(())) == [("workspace", "mean.txt"), of_parameters, ("log", "display.log")]
+
+
+def test_a_session_of_an_older_thaw_names_no_parameter_files(tmp_path: Path) -> None:
+    files = SessionFiles(tmp_path)
+    files.add(SESSION, BACKSTAGE)
+    path = files.folder(SESSION.id) / "session.json"
+    written = json.loads(path.read_text())
+    del written["backstage"]["parameter_files"], written["backstage"]["logs"]
+    path.write_text(json.dumps(written))
+    assert files.read(SESSION.id) == (SESSION, BACKSTAGE)
