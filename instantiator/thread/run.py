@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 from instantiator import __version__
 from instantiator.job.backend import Backend
 from instantiator.job.spec import JobEnd, JobResult, JobSpec, RunId
+from instantiator.thread.account import account_for
 from instantiator.thread.outcome import FoundOutput, find_outputs, find_unnameable, judge_outcome
 from instantiator.thread.plan import RunFolders, RunPlan, job_spec
 from provenance.digest import Digest
@@ -38,6 +39,8 @@ class RunBench:
     backend: Backend
     runs_dir: Path
     host: Callable[[], Mapping[str, object]]
+    user: str | None = None
+    """Who asked for the runs, where the service knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,15 @@ class FinishedRun:
     record: Record
     digest: Digest
     out: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneJob:
+    """A job that is over, what the host was, and the folders it has left its outputs in."""
+
+    result: JobResult
+    host: Mapping[str, object]
+    folders: RunFolders
 
 
 def begin_run_id(now: datetime) -> RunId:
@@ -70,24 +82,44 @@ def execute_plan(
     """
     submitted = datetime.now(UTC)
     run = begin_run_id(submitted)
-    bench.store.begin_run(_new_run(plan, run, submitted))
+    bench.store.begin_run(_new_run(plan, run, submitted, bench.user))
     folders = lay_out_run(plan, run, bench)
-    draft = draft_record(plan, run, submitted)
+    draft = replace(draft_record(plan, run, submitted), user=bench.user)
     folders.draft.write_bytes(draft.to_bytes())
     started = datetime.now(UTC)
     bench.store.set_state(run, RunState.EXECUTING, started=started)
-    facts = _Meanwhile(bench.host)
     try:
-        result = _do_job(job_spec(plan, run, folders, sources), folders, bench, cancel=cancel, hear=hear)
+        done = do_job(plan, folders, sources, bench, cancel=cancel, hear=hear)
     except ThawError:  # a backend raises it only where nothing was begun
         forget_run(folders, run, bench)
         raise
-    draft = replace(draft, started=started, host=facts.result())
-    record = finish_record(draft, plan, folders, result, bench)
+    return conclude_run(replace(draft, started=started), plan, done, bench)
+
+
+def do_job(
+    plan: RunPlan,
+    folders: RunFolders,
+    sources: Mapping[str, Path],
+    bench: RunBench,
+    *,
+    cancel: threading.Event,
+    hear: Callable[[bytes], None],
+) -> DoneJob:
+    """Execute the job of a run whose folders are laid out. Raises a `ThawError` only where nothing was begun."""
+    job = job_spec(plan, RunId(folders.root.name), folders, sources)
+    facts = _Meanwhile(bench.host)
+    result = _execute(job, folders, bench, cancel=cancel, hear=hear)
+    return DoneJob(result=result, host=facts.result(), folders=folders)
+
+
+def conclude_run(draft: Record, plan: RunPlan, done: DoneJob, bench: RunBench) -> FinishedRun:
+    """Keep what the job gave, and record the run: from here on it is finished."""
+    folders = done.folders
+    record = finish_record(replace(draft, host=done.host), plan, folders, done.result, bench)
     shutil.rmtree(folders.work, ignore_errors=True)
     digest = keep_record(record, bench)
-    folders.draft.unlink()
-    return FinishedRun(run=run, record=record, digest=digest, out=folders.out)
+    folders.draft.unlink(missing_ok=True)
+    return FinishedRun(run=RunId(record.run), record=record, digest=digest, out=folders.out)
 
 
 def lay_out_run(plan: RunPlan, run: RunId, bench: RunBench) -> RunFolders:
@@ -130,7 +162,7 @@ def draft_record(plan: RunPlan, run: RunId, submitted: datetime) -> Record:
     )
 
 
-def _new_run(plan: RunPlan, run: RunId, submitted: datetime) -> NewRun:
+def _new_run(plan: RunPlan, run: RunId, submitted: datetime, user: str | None) -> NewRun:
     return NewRun(
         id=run,
         kind="thread",
@@ -141,10 +173,11 @@ def _new_run(plan: RunPlan, run: RunId, submitted: datetime) -> NewRun:
         submitted=submitted,
         owner=this_process(),
         repeats=plan.repeats,
+        user=user,
     )
 
 
-def _do_job(
+def _execute(
     job: JobSpec,
     folders: RunFolders,
     bench: RunBench,
@@ -214,6 +247,7 @@ def finish_record(
         message=outcome.message,
         ended=datetime.now(UTC),
         log=log,
+        observed=account_for(result.observed, plan, bench.vault),
         resources={
             "wall_s": round(result.wall_s, 6),
             "cpu_s": result.cpu_s,
@@ -253,6 +287,8 @@ def keep_record(record: Record, bench: RunBench) -> Digest:
 def recover_runs(bench: RunBench) -> tuple[Record, ...]:
     """Give every run whose Thaw is dead its record, and remove what it left in the engine and on disk.
 
+    Runs that wait in a queue, or were begun by a worker, are the next worker's to look after.
+
     One that had its record written before the kill keeps that one. One killed before its draft was complete
     had not begun, and is forgotten.
     """
@@ -260,23 +296,25 @@ def recover_runs(bench: RunBench) -> tuple[Record, ...]:
     for row in bench.store.unfinished_of_dead_owners(is_alive):
         folders = RunFolders(root=bench.runs_dir / row.id)
         bench.backend.remove_leftovers(RunId(row.id))
-        draft = _read_draft(folders)
+        draft = read_draft(folders)
         if draft is None:
             forget_run(folders, row.id, bench)
             continue
         draft = replace(draft, started=row.started, host=bench.host())
-        recovered.append(_finish_draft(draft, folders, bench))
+        recovered.append(finish_draft(draft, folders, bench))
     return tuple(recovered)
 
 
-def _read_draft(folders: RunFolders) -> Record | None:
+def read_draft(folders: RunFolders) -> Record | None:
+    """What was known of a run before its job; None where it was never written down whole."""
     try:
         return record_from_bytes(folders.draft.read_bytes())
     except (FileNotFoundError, RecordInvalid):
         return None
 
 
-def _finish_draft(draft: Record, folders: RunFolders, bench: RunBench) -> Record:
+def finish_draft(draft: Record, folders: RunFolders, bench: RunBench) -> Record:
+    """Record a run as its draft says, with the log there is; gives the record that stands."""
     log = bench.vault.put_file(folders.log)[0] if folders.log.is_file() else None
     record = replace(draft, ended=datetime.now(UTC), log=log)
     shutil.rmtree(folders.work, ignore_errors=True)

@@ -19,6 +19,8 @@ from provenance.store.errors import (
 from provenance.store.ids import new_run_id
 from provenance.store.journal import Journal
 from provenance.store.owner import is_alive, this_process
+from provenance.store.queue import QueueTable
+from provenance.store.queue_rows import Claiming, QueuedRow, QueueEntry, RunsAsked, Waiting, WorkerRow
 from provenance.store.rows import (
     Dataset,
     FileStat,
@@ -32,6 +34,7 @@ from provenance.store.rows import (
 from provenance.store.store import Objects, Rebuilt, Store, open_store
 
 __all__ = [
+    "Claiming",
     "Dataset",
     "FileStat",
     "Journal",
@@ -41,17 +44,23 @@ __all__ = [
     "NewRun",
     "Objects",
     "Owner",
+    "QueueEntry",
+    "QueueTable",
+    "QueuedRow",
     "Rebuilt",
     "RunAmbiguous",
     "RunRow",
     "RunTaken",
     "RunUnknown",
+    "RunsAsked",
     "StateIllegal",
     "Store",
     "StoreBusy",
     "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",
+    "Waiting",
+    "WorkerRow",
     "is_alive",
     "new_run_id",
     "open_store",

@@ -33,6 +33,7 @@ class NewRun:
     submitted: datetime
     owner: Owner
     repeats: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class RunRow:
     exit_status: int | None
     message: str
     owner: Owner | None
+    user: str | None = None
+    answered_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

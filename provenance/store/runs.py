@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from provenance.digest import Digest, canonical_json, parse_digest
 from provenance.record import Record, RunState, format_time, parse_time, to_json
 from provenance.store.errors import RunAmbiguous, RunTaken, RunUnknown, StateIllegal
 from provenance.store.rows import JudgedRun, NewRun, Owner, RunRow
+from provenance.work import may_answer, work_key
 
 _COLUMNS = (
     "id, kind, recipe, thread, parameters, inputs, repeats, state, submitted, started, ended,"
-    " record, exit_status, message, owner_pid, owner_start_ticks, owner_boot_id"
+    " record, exit_status, message, owner_pid, owner_start_ticks, owner_boot_id, user, answered_from, work"
 )
 _INSERT = f"INSERT INTO runs ({_COLUMNS}) VALUES ({', '.join('?' * (_COLUMNS.count(',') + 1))})"
 _MANY = 8
+NOT_DESTROYED = "NOT EXISTS (SELECT 1 FROM queue WHERE queue.run = runs.id AND queue.destroyed)"
+_NOT_QUEUED = "NOT EXISTS (SELECT 1 FROM queue WHERE queue.run = runs.id)"
 
 
 def insert_run(connection: sqlite3.Connection, run: NewRun) -> None:
@@ -26,7 +29,7 @@ def insert_run(connection: sqlite3.Connection, run: NewRun) -> None:
     values = (
         *(run.id, run.kind, run.recipe, run.thread, _json(run.parameters), _json(run.inputs), run.repeats),
         *(RunState.PENDING.value, format_time(run.submitted), None, None),
-        *(None, None, "", owner.pid, owner.start_ticks, owner.boot_id),
+        *(None, None, "", owner.pid, owner.start_ticks, owner.boot_id, run.user, None, None),
     )
     try:
         connection.execute(_INSERT, values)
@@ -46,6 +49,7 @@ def put_record(connection: sqlite3.Connection, record: Record, digest: Digest) -
             format_time(record.ended),
         ),
         *(digest, record.exit_status, record.message, None, None, None),
+        *(record.user, record.answered_from, work_key(record) if may_answer(record) else None),
     )
     connection.execute(_INSERT.replace("INSERT", "INSERT OR REPLACE", 1), values)
 
@@ -89,14 +93,18 @@ def delete_run(connection: sqlite3.Connection, run: str) -> None:
 
 def find_run(connection: sqlite3.Connection, asked: str) -> RunRow:
     """The run called `asked`: its id, else the beginning of just one id, else the ending of just one."""
-    exact = _select(connection, "WHERE id = ?", (asked,))
+    exact = select_runs(connection, "WHERE id = ?", (asked,))
     if exact:
         return exact[0]
     if not asked:
         raise _unknown(asked)
     # Ids are ASCII, so nothing that begins with `asked` sorts behind `asked` with the last code point added.
-    found = _select(connection, "WHERE id >= ? AND id < ? ORDER BY id DESC", (asked, asked + chr(0x10FFFF)))
-    found = found or _select(connection, "WHERE substr(id, -length(?)) = ? ORDER BY id DESC", (asked, asked))
+    found = select_runs(
+        connection, "WHERE id >= ? AND id < ? ORDER BY id DESC", (asked, asked + chr(0x10FFFF))
+    )
+    found = found or select_runs(
+        connection, "WHERE substr(id, -length(?)) = ? ORDER BY id DESC", (asked, asked)
+    )
     if not found:
         raise _unknown(asked)
     if len(found) > 1:
@@ -106,7 +114,7 @@ def find_run(connection: sqlite3.Connection, asked: str) -> RunRow:
 
 def get_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
     """The run with exactly this id."""
-    return next(iter(_select(connection, "WHERE id = ?", (run,))), None)
+    return next(iter(select_runs(connection, "WHERE id = ?", (run,))), None)
 
 
 def list_runs(
@@ -116,9 +124,13 @@ def list_runs(
     state: RunState | None,
     recipe: str | None,
     before: RunRow | None,
+    users: Sequence[str | None] | None = None,
 ) -> tuple[RunRow, ...]:
-    """Runs, newest first; `before` leaves out that run and all newer ones."""
-    conditions: list[str] = []
+    """Runs that were not destroyed, newest first; `before` leaves out that run and all newer ones.
+
+    `users`: only theirs; None among them stands for the runs that are nobody's.
+    """
+    conditions = [NOT_DESTROYED]
     values: list[str | int] = []
     if state is not None:
         conditions.append("state = ?")
@@ -126,18 +138,42 @@ def list_runs(
     if recipe is not None:
         conditions.append("recipe = ?")
         values.append(recipe)
+    if users is not None:
+        names = [name for name in users if name is not None]
+        nobody = " OR user IS NULL" if None in users else ""
+        conditions.append(f"(user IN ({', '.join('?' * len(names))}){nobody})")
+        values += names
     if before is not None:
         conditions.append("(submitted, id) < (?, ?)")
         values += [format_time(before.submitted), before.id]
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return tuple(_select(connection, f"{where}ORDER BY submitted DESC, id DESC LIMIT ?", (*values, limit)))
+    where = f"WHERE {' AND '.join(conditions)} "
+    return tuple(
+        select_runs(connection, f"{where}ORDER BY submitted DESC, id DESC LIMIT ?", (*values, limit))
+    )
 
 
 def unfinished_runs(connection: sqlite3.Connection) -> tuple[RunRow, ...]:
-    """Runs with no record yet, oldest first."""
+    """Runs with no record yet, oldest first, but those a queue answers for."""
     states = [state.value for state in RunState if not state.is_final()]
     marks = ", ".join("?" * len(states))
-    return tuple(_select(connection, f"WHERE state IN ({marks}) ORDER BY submitted, id", tuple(states)))
+    return tuple(
+        select_runs(
+            connection, f"WHERE state IN ({marks}) AND {_NOT_QUEUED} ORDER BY submitted, id", tuple(states)
+        )
+    )
+
+
+def runs_with_work(connection: sqlite3.Connection, work: Digest) -> tuple[RunRow, ...]:
+    """The executed and completed runs that did this work, newest first, that no verdict speaks against."""
+    return tuple(
+        select_runs(
+            connection,
+            "WHERE work = ? AND NOT EXISTS"
+            " (SELECT 1 FROM verdicts WHERE run = runs.id AND grade IN ('different', 'missing'))"
+            " ORDER BY submitted DESC LIMIT 20",
+            (work,),
+        )
+    )
 
 
 def record_digests(connection: sqlite3.Connection) -> tuple[Digest, ...]:
@@ -171,7 +207,8 @@ def list_verdicts(connection: sqlite3.Connection, run: str) -> tuple[JudgedRun, 
     )
 
 
-def _select(connection: sqlite3.Connection, tail: str, values: Iterable[object]) -> list[RunRow]:
+def select_runs(connection: sqlite3.Connection, tail: str, values: Iterable[object]) -> list[RunRow]:
+    """The runs a `WHERE ... ORDER BY ...` finds."""
     return [_run_row(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM runs {tail}", tuple(values))]
 
 
@@ -192,6 +229,8 @@ def _run_row(row: sqlite3.Row) -> RunRow:
         exit_status=row["exit_status"],
         message=row["message"],
         owner=_owner(row),
+        user=row["user"],
+        answered_from=row["answered_from"],
     )
 
 

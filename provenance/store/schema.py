@@ -56,7 +56,38 @@ _STEP_1: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_STEP_1,)
+_STEP_2: Step = (
+    "ALTER TABLE runs ADD COLUMN user TEXT",
+    "ALTER TABLE runs ADD COLUMN answered_from TEXT",
+    "ALTER TABLE runs ADD COLUMN work TEXT",
+    # A list is filtered within the index alone; only the rows of one page are then read.
+    "CREATE INDEX runs_listed ON runs (submitted, id, user, state, recipe, thread)",
+    "CREATE INDEX runs_of_user ON runs (user, submitted, id, state, recipe, thread)",
+    "DROP INDEX runs_by_time",
+    "CREATE INDEX runs_by_work ON runs (work, submitted) WHERE work IS NOT NULL",
+    # What a record does not say of a run that was asked of a service. Not in the journal.
+    """
+    CREATE TABLE queue (
+        run TEXT PRIMARY KEY, user TEXT NOT NULL, priority INTEGER NOT NULL, time_limit_s INTEGER NOT NULL,
+        cpus REAL NOT NULL, memory_mb INTEGER NOT NULL, is_safe INTEGER NOT NULL, is_fresh INTEGER NOT NULL,
+        label TEXT NOT NULL, idempotency_key TEXT NOT NULL, content TEXT NOT NULL, destruction TEXT,
+        destroyed INTEGER NOT NULL DEFAULT 0, cancelled TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+        claimed TEXT, leased_until TEXT, notes TEXT NOT NULL DEFAULT '', to_judge INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX queue_by_key ON queue (user, idempotency_key) WHERE idempotency_key != ''",
+    "CREATE INDEX queue_by_user ON queue (user, claimed)",
+    "CREATE INDEX queue_by_destruction ON queue (destruction) WHERE destruction IS NOT NULL",
+    "CREATE INDEX queue_to_judge ON queue (run) WHERE to_judge",
+    """
+    CREATE TABLE workers (
+        pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL, started TEXT NOT NULL,
+        beat TEXT NOT NULL, PRIMARY KEY (pid, start_ticks, boot_id)
+    ) WITHOUT ROWID
+    """,
+)
+
+STEPS: tuple[Step, ...] = (_STEP_1, _STEP_2)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from provenance.store import runs as run_rows
 from provenance.store.database import Database
 from provenance.store.errors import StateIllegal, StoreDamaged
 from provenance.store.journal import Journal
+from provenance.store.queue import QueueTable
 from provenance.store.rows import (
     Dataset,
     JudgedRun,
@@ -82,6 +83,7 @@ class Store:
         self.path = path
         self.journal = journal
         self._database = Database(path)
+        self.queue = QueueTable(self._database)
 
     def close(self) -> None:
         """Give the file back; it is opened again at the next use."""
@@ -162,14 +164,18 @@ class Store:
         state: RunState | None = None,
         recipe: str | None = None,
         before: str | None = None,
+        users: Sequence[str | None] | None = None,
     ) -> tuple[RunRow, ...]:
-        """At most `limit` runs, newest first; `before` is the id of the last run of the page before."""
+        """At most `limit` runs, newest first; `before` is the id of the last run of the page before.
+
+        `users`: only theirs; None among them stands for the runs that are nobody's.
+        """
         with self._database.read() as connection:
             last = run_rows.find_run(connection, before) if before is not None else None
-            return run_rows.list_runs(connection, limit, state=state, recipe=recipe, before=last)
+            return run_rows.list_runs(connection, limit, state=state, recipe=recipe, before=last, users=users)
 
     def unfinished_of_dead_owners(self, is_alive: Callable[[Owner], bool]) -> tuple[RunRow, ...]:
-        """Runs nobody looks after any more, oldest first: to be finished as interrupted.
+        """Runs nobody looks after any more, oldest first: to be finished as interrupted. Queued ones are not.
 
         One whose record was already journalled when its owner died is finished by `finish_run` as that record
         says, whatever it is given.
@@ -177,6 +183,11 @@ class Store:
         with self._database.read() as connection:
             unfinished = run_rows.unfinished_runs(connection)
         return tuple(row for row in unfinished if row.owner is None or not is_alive(row.owner))
+
+    def runs_with_work(self, work: Digest) -> tuple[RunRow, ...]:
+        """The runs whose outputs may answer this work (`provenance.work`), newest first."""
+        with self._database.read() as connection:
+            return run_rows.runs_with_work(connection, work)
 
     def record_digests(self) -> tuple[Digest, ...]:
         """The records of all finished runs, oldest first."""

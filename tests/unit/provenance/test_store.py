@@ -5,10 +5,12 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,9 @@ from provenance.store import (
     NewDataset,
     NewRun,
     Owner,
+    QueueEntry,
     RunAmbiguous,
+    RunsAsked,
     RunTaken,
     RunUnknown,
     StateIllegal,
@@ -35,6 +39,7 @@ from provenance.store import (
     this_process,
 )
 from provenance.store.database import Database
+from provenance.store.schema import STEPS
 from provenance.vault import Vault
 
 GOLDEN = Path(__file__).parents[2] / "golden/record-format-1.json"
@@ -492,7 +497,7 @@ def test_a_store_of_a_newer_thaw_is_left_alone(store: Store) -> None:
     with sqlite3.connect(store.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreTooNew, match="the store has schema 99: this Thaw knows schemas up to 1"):
+    with pytest.raises(StoreTooNew, match="the store has schema 99: this Thaw knows schemas up to 2"):
         store.runs(1)
 
 
@@ -599,3 +604,110 @@ def everything(store: Store, vault: Vault) -> object:
         tables, runs, store.datasets(), store.record_digests(), [store.verdicts(row.id) for row in runs],
         [store.uses(digest) for digest in vault.digests()],
     )  # fmt: skip
+
+
+def first_release(path: Path) -> None:
+    """A store as the release before the queue left it, with a finished, a pending and a judged run."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    for statement in STEPS[0]:
+        connection.execute(statement)
+    connection.execute("PRAGMA user_version = 1")
+    columns = "id, kind, recipe, thread, parameters, inputs, state, submitted"
+    rows = [("20261120-120000-fini", "failed"), ("20261120-120001-pend", "pending")]
+    for run, state in rows:
+        values = (run, "thread", "midas/22SEP", "flatfield", '{"sigma":3.0}', "{}", state)
+        connection.execute(
+            f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, "2026-11-20T12:00:00.000000Z"),
+        )
+    connection.execute(
+        "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)",
+        ("20261120-120000-fini", "other", "identical", UNUSED, "2026-11-20T12:00:00.000000Z"),
+    )
+    connection.close()
+
+
+def test_the_store_of_the_release_before_opens_with_all_it_held(tmp_path: Path, journal: Journal) -> None:
+    first_release(tmp_path / "store.sqlite")
+    with closing(Store(tmp_path / "store.sqlite", journal=journal)) as store:
+        found = store.runs(10)
+        assert [(row.id, row.state, row.user) for row in found] == [
+            ("20261120-120001-pend", RunState.PENDING, None),
+            ("20261120-120000-fini", RunState.FAILED, None),
+        ]
+        assert found[1].parameters == {"sigma": 3.0}
+        assert [judged.grade for judged in store.verdicts("20261120-120000-fini")] == ["identical"]
+        assert [row.run.id for row in store.queue.page(RunsAsked(recipe="midas/22SEP"), 9)] == [
+            row.id for row in found
+        ]
+
+
+def test_a_migrated_store_has_the_tables_of_a_new_one(tmp_path: Path, journal: Journal) -> None:
+    first_release(tmp_path / "old.sqlite")
+    schemas = []
+    for name in ("old.sqlite", "new.sqlite"):
+        with closing(Store(tmp_path / name, journal=journal)) as store:
+            store.runs(1)
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            schemas.append(
+                sorted(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(), key=str)
+            )
+    assert schemas[0] == schemas[1]
+
+
+def test_the_user_of_a_run_is_in_its_row_and_comes_back_with_a_rebuilt_index(
+    store: Store, vault: Vault
+) -> None:
+    asked_by = replace(RECORD, run="20261120-120000-tych", user="tycho", answered_from="20261120-110000-kepl")
+    store.finish_run(asked_by, vault)
+    before = store.run(asked_by.run)
+    assert (before.user, before.answered_from) == ("tycho", "20261120-110000-kepl")
+    store.rebuild(vault)
+    assert store.run(asked_by.run) == before
+
+
+def queue_entry(run: str, **changes: Any) -> QueueEntry:
+    entry = QueueEntry(
+        run=run,
+        user="tycho",
+        priority=0,
+        time_limit_s=60,
+        cpus=1,
+        memory_mb=64,
+        is_safe=True,
+        is_fresh=False,
+    )
+    return replace(entry, **changes)
+
+
+def test_a_queued_run_is_no_run_of_a_dead_owner(store: Store) -> None:
+    store.begin_run(new_run("20261120-120000-left"))
+    store.queue.add(
+        new_run("20261120-120001-wait"), queue_entry("20261120-120001-wait"), RunState.QUEUED, lambda _: None
+    )
+    left = store.unfinished_of_dead_owners(lambda _owner: False)
+    assert [row.id for row in left] == ["20261120-120000-left"]
+
+
+def test_a_rebuild_keeps_the_queue(store: Store, vault: Vault) -> None:
+    entry = queue_entry("20261120-120001-wait", idempotency_key="once", content="all of it")
+    store.queue.add(new_run(entry.run), entry, RunState.QUEUED, lambda _: None)
+    store.rebuild(vault)
+    assert store.queue.with_key("tycho", "once") == entry
+    found = store.queue.find(entry.run)
+    assert found is not None
+    assert (found.run.state, found.run.owner, found.entry) == (RunState.QUEUED, None, entry)
+
+
+def test_every_list_is_answered_within_an_index(store: Store) -> None:
+    """What a list is filtered by is in the index it goes along: a rare filter reads no rows in vain."""
+    store.runs(1)
+    with closing(sqlite3.connect(store.path)) as connection:
+        for index in ("runs_listed", "runs_of_user"):
+            plan = connection.execute(
+                f"EXPLAIN QUERY PLAN SELECT id FROM runs INDEXED BY {index} WHERE user = 'a' AND state = 'b'"
+                " AND recipe = 'c' AND thread = 'd' ORDER BY submitted DESC, id DESC LIMIT 9"
+            ).fetchall()
+            assert f"COVERING INDEX {index}" in plan[0][3]
+            assert not [step for step in plan if "TEMP B-TREE" in step[3]]
