@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from instantiator.job.spec import JobResult, JobSpec, RunId
+
+Observe = Callable[[str, JobSpec], Callable[[], Mapping[str, object]]]
+"""Begins to observe a container that has not started yet; what is given ends it and says what was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

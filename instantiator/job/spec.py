@@ -64,7 +64,10 @@ class JobEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What became of a job. Times are seconds; `message` says why in words where it did not exit by itself."""
+    """What became of a job. Times are seconds; `message` says why in words where it did not exit by itself.
+
+    `observed` is what it read, wrote and executed, where the backend looked.
+    """
 
     end: JobEnd
     exit_status: int | None
@@ -72,3 +75,4 @@ class JobResult:
     wall_s: float
     cpu_s: float | None = None
     peak_memory_bytes: int | None = None
+    observed: Mapping[str, object] | None = None

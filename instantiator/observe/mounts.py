@@ -15,7 +15,14 @@ _KERNEL_EXCEPTIONS = ("/dev/shm",)
 _ENGINE_FILES = frozenset(
     (
         *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"),
-        *("/sbin/docker-init", "/dev/init", "/run/podman-init", "/run/.containerenv", "/run/secrets"),
+        *(
+            "/sbin/docker-init",
+            "/usr/sbin/docker-init",
+            "/dev/init",
+            "/run/podman-init",
+            "/run/.containerenv",
+            "/run/secrets",
+        ),
     )
 )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from instantiator.engine.containers import (
 )
 from instantiator.engine.door import OWNER_LABEL
 from instantiator.engine.guard import describe_owner, owner_is_alive
-from instantiator.job.backend import RunningJob
+from instantiator.job.backend import Observe, RunningJob
 from instantiator.job.backends.execution import Execution
 from instantiator.job.law import (
     HOME_LABEL,
@@ -27,13 +28,18 @@ from instantiator.job.law import (
     name_purpose,
 )
 from instantiator.job.spec import JobResult, JobSpec, Mount, RunId
+from provenance.errors import ThawError
 
 
 class DockerBackend:
-    """The backend of one host. `home` tells the jobs of one Thaw from those of another on the same engine."""
+    """The backend of one host. `home` tells the jobs of one Thaw from those of another on the same engine.
 
-    def __init__(self, engine: Engine, *, home: Path) -> None:
+    With `observe` a job's result says what its container really read, wrote and executed.
+    """
+
+    def __init__(self, engine: Engine, *, home: Path, observe: Observe | None = None) -> None:
         self._engine = engine
+        self._observe = observe
         self._home = str(home.resolve())
 
     def execute(
@@ -91,7 +97,23 @@ class DockerBackend:
         on_start: Callable[[str], None] | None,
     ) -> JobResult:
         with self._engine.hold_container(name_purpose(job.run), config, in_background=True) as container:
-            return Execution(self._engine.wire, container, job, log, cancel).run(on_start)
+            stop = self._begin_observing(container, job)
+            observed: Mapping[str, object] | None = None
+            try:
+                result = Execution(self._engine.wire, container, job, log, cancel).run(on_start)
+            finally:
+                observed = stop() if stop is not None else None
+            return replace(result, observed=observed)
+
+    def _begin_observing(self, container: str, job: JobSpec) -> Callable[[], Mapping[str, object]] | None:
+        """Observe a container from its start on. A job is done all the same where it cannot be observed."""
+        if self._observe is None:
+            return None
+        try:
+            return self._observe(container, job)
+        except ThawError as error:
+            unseen = {"mechanism": "none", "limits": [f"nothing was observed: {error.message}"]}
+            return lambda: unseen
 
 
 def describe_caller(engine: Engine) -> Caller:
