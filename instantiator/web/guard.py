@@ -1,16 +1,19 @@
-"""Who is asking, and whether a request that changes something really comes from one of our pages."""
+"""Who is asking, what for, and whether a request that changes something really comes from one of our pages."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from instantiator.session.tickets import RightKind
+from instantiator.users import Event, Principal, Scope, ScopeMissing, TokenExpired, TokenRefused
 from instantiator.web.portal import Portal
+from instantiator.web.rules import needed_scope
 from provenance.errors import ThawError
 
 HEADER = "x-guard"
@@ -36,28 +39,94 @@ def portal_of(request: Request) -> Portal:
     return found
 
 
-def require_user(request: Request) -> str:
-    """The user whose cookie this is; raises `NotLoggedIn`."""
+def identify(request: Request) -> Principal:
+    """Who asks, by bearer token or by this portal's cookie; raises what tells which of them is not good.
+
+    A request with an `Authorization` header is judged by it alone: a cookie does not help a bad token.
+    """
+    header = request.headers.get("authorization")
+    principal = _by_cookie(request) if header is None else _by_token(request, header)
+    request.state.principal, request.state.user = principal, principal.user
+    return principal
+
+
+def refuse_missing_scope(request: Request, principal: Principal, scope: Scope | None) -> None:
+    """Raise `ScopeMissing` unless the scope is there; None, where no rule allows the request, is never there."""
+    if scope is not None and principal.may(scope):
+        return
     portal = portal_of(request)
-    cookie = request.cookies.get(portal.cookie_name, "")
-    right = portal.tickets.look(RightKind.COOKIE, cookie, now=portal.clock()) if cookie else None
-    if right is None:
-        raise NotLoggedIn(
-            "you are not logged in", hint="open the address that `thaw serve` printed; it holds a login token"
-        )
-    request.state.user, request.state.guard = right.user, guard_of(cookie)
-    return right.user
+    what = f"{request.method} {request.url.path}"
+    needed = f"the scope {scope.value!r}" if scope else "a rule that allows it, and there is none"
+    portal.users.audit.write(
+        Event.REFUSED, principal.user, now=portal.clock(), subject=what, detail=f"needs {needed}"
+    )
+    raise ScopeMissing(
+        f"you may not do this: it needs {needed}; yours are {', '.join(sorted(principal.scopes)) or 'none'}",
+        hint="a token with this scope: the page /tokens; a role that has it: ask the operator",
+    )
+
+
+def require_user(request: Request) -> str:
+    """The user, where the request's rule allows it; raises `NotLoggedIn`, `ScopeMissing`."""
+    principal = identify(request)
+    refuse_missing_scope(request, principal, needed_scope(request.method, request.url.path))
+    return principal.user
 
 
 async def require_writer(request: Request, user: Annotated[str, Depends(require_user)]) -> str:
-    """The user, where the request is one of our own pages' too: same origin, and the page's guard in it."""
+    """The user, where the request is one of our own pages' too."""
+    await refuse_foreign_page(request, request.state.principal)
+    return user
+
+
+async def refuse_foreign_page(request: Request, principal: Principal) -> None:
+    """Raise `RequestRefused` unless our own page sent this: same origin, and its guard in it.
+
+    A token comes with no browser by itself, so a request with one needs no guard.
+    """
+    if principal.token is not None:
+        return
     refuse_other_origin(request)
     given = request.headers.get(HEADER) or await _field(request)
     if not hmac.compare_digest(given.encode(), str(request.state.guard).encode()):
         raise RequestRefused(
             "the request does not carry this page's guard", hint="reload the page and do it again"
         )
-    return user
+
+
+def _by_cookie(request: Request) -> Principal:
+    portal = portal_of(request)
+    cookie = request.cookies.get(portal.cookie_name, "")
+    right = portal.tickets.look(RightKind.COOKIE, cookie, now=portal.clock()) if cookie else None
+    found = portal.users.principal(right.user, local=portal.user) if right else None
+    if found is None:
+        raise NotLoggedIn(
+            "you are not logged in", hint="open the address that `thaw serve` printed; it holds a login token"
+        )
+    request.state.guard = guard_of(cookie)
+    return found
+
+
+def _by_token(request: Request, header: str) -> Principal:
+    portal = portal_of(request)
+    kind, _, text = header.partition(" ")
+    try:
+        if kind.casefold() != "bearer":
+            raise TokenRefused(
+                f"found an Authorization of the kind {kind[:20]!r}; expected 'Bearer thaw_...'",
+                hint="make a token: thaw token new, or the page /tokens",
+            )
+        token = portal.users.tokens.find(text.strip(), now=portal.clock())
+        found = portal.users.principal(token.user, local=portal.user)
+        if found is None:
+            raise TokenRefused("the user of this token is not known here any more", hint="ask the operator")
+    except (TokenRefused, TokenExpired) as error:
+        what = f"{request.method} {request.url.path}"
+        portal.users.audit.write(
+            Event.REFUSED, "", now=portal.clock(), subject=what, detail=f"{error.code}: {error.message}"
+        )
+        raise
+    return replace(found, scopes=found.scopes & token.scopes, token=token.id, expires=token.expires)
 
 
 def refuse_other_origin(request: Request) -> None:
