@@ -5,6 +5,7 @@ Decides, does nothing.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -48,16 +49,30 @@ _VOLATILE = (
 _SKIPPED = "check/empty,chroot/mount,cleanup/apt,output/dev,output/mknod"
 
 
+# Java's packages refuse to be configured where /proc is not mounted, which the builder has no right to do. They
+# are told it is: none of their scripts reads it. Their store of certificates holds the time of its making, and is
+# not made: what runs here reaches no network.
+_ASKS_FOR_PROC = re.compile(r"openjdk-[0-9]+-jre-headless")
+_SAYS_PROC_IS_MOUNTED = "usr/local/bin/mountpoint"
+
+
+def _asks_for_proc(lock: Lock) -> bool:
+    return any(_ASKS_FOR_PROC.fullmatch(package.name) for package in lock.packages)
+
+
 def build_environment(lock: Lock) -> Mapping[str, str]:
     """The environment of the build: nothing of the host's gets in."""
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    java = {"PATH": f"/usr/local/bin:{path}", "CACERT_UPDATES": "disabled"} if _asks_for_proc(lock) else {}
     return {
         "SOURCE_DATE_EPOCH": str(lock.source_date_epoch),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "HOME": "/root",
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": path,
         "PYTHONHASHSEED": "0",
         "DEBIAN_FRONTEND": "noninteractive",
+        **java,
     }
 
 
@@ -72,12 +87,23 @@ def build_command(lock: Lock) -> tuple[str, ...]:
         f"--architectures={lock.architecture}",
         f"--skip={_SKIPPED}",
         f"--include={include}",
+        *_hooks(lock),
         f'--customize-hook=sh {SCRIPT} "$1"',
         lock.suite,
         RESULT,
         f"deb [trusted=yes] copy://{REPOSITORY} ./",
     ]
     return ("/bin/sh", "-c", f"umask 022 && exec {shlex.join(mmdebstrap)}")
+
+
+def _hooks(lock: Lock) -> list[str]:
+    if not _asks_for_proc(lock):
+        return []
+    file = f'"$1"/{_SAYS_PROC_IS_MOUNTED}'
+    text = '#!/bin/sh\\n[ "$2" = /proc ] || exec /usr/bin/mountpoint "$@"\\n'
+    return [
+        f"--setup-hook=mkdir -p {file[: file.rindex('/')]} && printf '{text}' > {file} && chmod 755 {file}"
+    ]
 
 
 def finish_script(lock: Lock) -> str:
@@ -89,7 +115,8 @@ def finish_script(lock: Lock) -> str:
     lines += _install_wheels(lock)
     for number, run in enumerate(lock.steps, 1):
         lines += [f"echo {shlex.quote(f'thaw: step {number} of {len(lock.steps)}')}", _in_tree(run, lock)]
-    lines += [f'rm -rf -- "$root"/{pattern}' for pattern in _VOLATILE]
+    said = (_SAYS_PROC_IS_MOUNTED,) if _asks_for_proc(lock) else ()
+    lines += [f'rm -rf -- "$root"/{pattern}' for pattern in (*_VOLATILE, *said)]
     return "\n".join(lines) + "\n"
 
 
