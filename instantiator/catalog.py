@@ -11,7 +11,7 @@ from provenance.errors import ThawError
 
 FORMAT = 1
 FILE = "catalog.yaml"
-_LISTS = ("mission", "threads", "guis", "awaits")
+_LISTS = ("mission", "threads", "guis", "awaits", "missing")
 
 
 class CatalogInvalid(ThawError):
@@ -22,7 +22,11 @@ class CatalogInvalid(ThawError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class CatalogEntry:
-    """One published version of one application. `awaits` names deposits nobody has handed in."""
+    """One published version of one application.
+
+    `awaits` says of each deposit nobody has handed in: which file, from where, how its bytes are known. `missing`
+    are the facts a draft lacks. A retired entry leaves the lists, and can be run and verified all the same.
+    """
 
     name: str
     version: str
@@ -32,10 +36,28 @@ class CatalogEntry:
     guis: tuple[str, ...] = ()
     image: str | None = None
     awaits: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    retired: str = ""
+    superseded_by: str = ""
+
+    @property
+    def id(self) -> str:
+        """`name/version`."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def can_run(self) -> bool:
+        """Whether it can be opened and run: nothing is missing, nothing is waited for."""
+        return not self.missing and not self.awaits
 
     @property
     def status(self) -> str:
-        """Derived, never written down: `awaiting deposit`, `built` (the lock pins an image) or `locked`."""
+        """Derived, never written down: `draft`, `awaiting deposit`, `built` (the lock pins an image) or `locked`.
+
+        Whether it is `verified` is for the evidence to say: see `instantiator.curate.catalog_status`.
+        """
+        if self.missing:
+            return "draft"
         if self.awaits:
             return "awaiting deposit"
         return "built" if self.image else "locked"

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from instantiator.dataset_settings import read_folders
+from instantiator.oidc_settings import OidcSettings, read_oidc
+from instantiator.secret import Secret
 from provenance.errors import ThawError
 
 _CLONE = Path(__file__).resolve().parent.parent
@@ -23,34 +26,6 @@ class SettingsInvalid(ThawError):
     """A setting is unknown or has an impossible value."""
 
     code = "settings-invalid"
-
-
-class Secret:
-    """A text that must not be shown. `reveal` is the only way to it; `repr`, `str` and formats give stars."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself: hand it straight to who needs it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('****')"
-
-    def __str__(self) -> str:
-        return "****"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is not pickled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +40,12 @@ class Settings:
     snapshot_mirror: str | None = None
     pip_args: Secret | None = None
     idle_displays: int = 1
+    queued_together: int = 10_000
+    queued_per_user: int = 2_000
+    executing_per_user: int = 64
+    reexecuted_percent: int = 1
+    oidc: OidcSettings | None = None
+    dataset_folders: tuple[Path, ...] = ()
 
     @property
     def settings_file(self) -> Path:
@@ -80,6 +61,11 @@ class Settings:
     def store_file(self) -> Path:
         """The index of runs and datasets: may be deleted, is made again."""
         return self.home / "store.sqlite"
+
+    @property
+    def users_file(self) -> Path:
+        """Users, tokens, shares and the audit log: cannot be made again, keep a copy."""
+        return self.home / "users.sqlite"
 
     @property
     def runs_dir(self) -> Path:
@@ -111,6 +97,14 @@ class Setting:
     help: str
     in_file: bool = True
 
+
+_QUEUE = {
+    "queued_together": (1, 1_000_000, 10_000, "how many runs may wait in the service's queue"),
+    "queued_per_user": (1, 1_000_000, 2_000, "how many runs of one user may wait in it"),
+    "executing_per_user": (1, 9999, 64, "how many queued runs of one user may execute at a time"),
+    "reexecuted_percent": (0, 100, 1, "the share of answers from records that are executed again and judged"),
+}
+"""The settings of the queue: least, most, default, meaning."""
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -154,6 +148,20 @@ SETTINGS: tuple[Setting, ...] = (
         variables=("THAW_IDLE_DISPLAYS",),
         help="how many displays the service keeps waiting for sessions; default: 1",
     ),
+    *(
+        Setting(key=key, variables=(f"THAW_{key.upper()}",), help=f"{text}; default: {default}")
+        for key, (_, _, default, text) in _QUEUE.items()
+    ),
+    Setting(
+        key="dataset_folders",
+        variables=("THAW_DATASET_FOLDERS",),
+        help="folders from which the service registers datasets by path, colons between them; default: none",
+    ),
+    Setting(
+        key="oidc",
+        variables=("THAW_OIDC",),
+        help="the identity provider people log in by, a table (docs/users.md); default: the local user alone",
+    ),
 )
 
 
@@ -184,7 +192,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             read[key] = _READERS[key](found.value, environ)
         except _Wrong as error:
-            shown = "****" if key == "pip_args" else _without_password(repr(found.value))
+            shown = "****" if key in ("pip_args", "oidc") else _without_password(repr(found.value))
             problems.append(f"{found.where}: {found.key} is {shown}: expected {error}")
     if problems:
         raise _invalid(problems)
@@ -196,9 +204,8 @@ def _without_password(text: str) -> str:
 
 
 def _settings(home: Path, read: Mapping[str, object]) -> Settings:
-    recipes, jobs = read.get("recipes"), read.get("jobs")
-    idle_displays = read.get("idle_displays")
-    pip_args = read.get("pip_args")
+    recipes, jobs, idle_displays = (read.get(key) for key in ("recipes", "jobs", "idle_displays"))
+    pip_args, oidc, folders = read.get("pip_args"), read.get("oidc"), read.get("dataset_folders")
     return Settings(
         home=home,
         recipes_dir=recipes if isinstance(recipes, Path) else _default_recipes(home),
@@ -208,7 +215,18 @@ def _settings(home: Path, read: Mapping[str, object]) -> Settings:
         snapshot_mirror=_text_or_none(read.get("snapshot_mirror")),
         pip_args=pip_args if isinstance(pip_args, Secret) else None,
         idle_displays=idle_displays if isinstance(idle_displays, int) else 1,
+        queued_together=_count(read, "queued_together"),
+        queued_per_user=_count(read, "queued_per_user"),
+        executing_per_user=_count(read, "executing_per_user"),
+        reexecuted_percent=_count(read, "reexecuted_percent"),
+        oidc=oidc if isinstance(oidc, OidcSettings) else None,
+        dataset_folders=folders if isinstance(folders, tuple) else (),
     )
+
+
+def _count(read: Mapping[str, object], key: str) -> int:
+    value = read.get(key)
+    return value if isinstance(value, int) else _QUEUE[key][2]
 
 
 def _text_or_none(value: object) -> str | None:
@@ -335,18 +353,28 @@ def _read_pip_args(value: object, _environ: Mapping[str, str]) -> Secret:
     raise _Wrong("arguments as a shell takes them")
 
 
-def _read_jobs(value: object, _environ: Mapping[str, str]) -> int:
-    text = str(value)
-    if isinstance(value, (int, str)) and re.fullmatch(r"[1-9][0-9]{0,3}", text, re.ASCII):
-        return int(text)
-    raise _Wrong("a whole number from 1 to 9999")
+def _read_number(least: int, most: int) -> Callable[[object, Mapping[str, str]], int]:
+    def read(value: object, _environ: Mapping[str, str]) -> int:
+        text = str(value)
+        if (
+            isinstance(value, (int, str))
+            and re.fullmatch(r"[0-9]{1,7}", text, re.ASCII)
+            and least <= int(text) <= most
+        ):
+            return int(text)
+        raise _Wrong(f"a whole number from {least} to {most}")
+
+    return read
 
 
-def _read_idle_displays(value: object, _environ: Mapping[str, str]) -> int:
-    text = str(value)
-    if isinstance(value, (int, str)) and re.fullmatch(r"[0-9]{1,2}", text, re.ASCII):
-        return int(text)
-    raise _Wrong("a whole number from 0 to 99")
+def _read_with(reader: Callable[[object], object]) -> Callable[[object, Mapping[str, str]], object]:
+    def read(value: object, _environ: Mapping[str, str]) -> object:
+        try:
+            return reader(value)
+        except ValueError as error:
+            raise _Wrong(str(error)) from error
+
+    return read
 
 
 _READERS: Mapping[str, Callable[[object, Mapping[str, str]], object]] = MappingProxyType(
@@ -356,8 +384,11 @@ _READERS: Mapping[str, Callable[[object, Mapping[str, str]], object]] = MappingP
         "debian_mirror": _read_mirror,
         "snapshot_mirror": _read_mirror,
         "pip_args": _read_pip_args,
-        "jobs": _read_jobs,
-        "idle_displays": _read_idle_displays,
+        "jobs": _read_number(1, 9999),
+        "idle_displays": _read_number(0, 99),
+        **{key: _read_number(least, most) for key, (least, most, _, _) in _QUEUE.items()},
+        "oidc": _read_with(read_oidc),
+        "dataset_folders": _read_with(read_folders),
     }
 )
 

@@ -56,12 +56,21 @@ def test_imports_point_one_way() -> None:
 
 # One file per outside system: whoever wants Docker, SQL or reprozip goes through its door.
 DOORS = {
-    "docker": r"instantiator/engine/sdk\.py",
-    "sqlite3": r"(provenance/store/(database|schema|runs|datasets|uses|store)|instantiator/session/tickets)\.py",
-    "yaml": r"instantiator/(recipe/nodes|image/lock|catalog)\.py",
-    "astropy": r"(provenance/compare/fits\w*|instantiator/web/previews)\.py",
+    "astropy": r"(provenance/compare/fits\w*|provenance/export/ivoa|instantiator/web/previews)\.py",
+    "authlib": r"instantiator/web/oidc\.py",
+    "bagit": r"(provenance/export/bag|instantiator/curate/preserve\w*(/\w+)?)\.py",
     "cyclonedx": r"instantiator/image/evidence\.py",
-    "jinja2": r"instantiator/(recipe/template|recipe/lint/\w+|image/evidence|web/pages)\.py",
+    "docker": r"instantiator/engine/sdk\.py",
+    "jinja2": r"instantiator/(recipe/template|recipe/lint/\w+|image/evidence|web/pages|capsule/page)\.py",
+    "joserfc": r"instantiator/web/oidc\.py",
+    "PIL": r"instantiator/curate/likeness\.py",
+    "prov": r"provenance/export/w3c\.py",
+    "reprozip": r"instantiator/trace/inside\.py",
+    "rocrate": r"provenance/export/crate\.py",
+    "sqlite3": r"(provenance/store/(database|schema|runs|datasets|uses|store|queue)"
+    r"|instantiator/(session/tickets|users/database|trace/inside))\.py",
+    "websockify": r"instantiator/capsule/gui/relay\.py",
+    "yaml": r"instantiator/(recipe/nodes|image/lock|catalog)\.py",
 }
 
 

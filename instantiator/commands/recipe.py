@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from instantiator.commands.common import Bench, json_option, show, size_text, table
+from instantiator.commands.evidence import note
 from instantiator.commands.steps import progress
 
 
@@ -131,10 +134,12 @@ def build_one(name: str, *, offline: bool, force: bool, as_json: bool) -> None:
     """
     from instantiator.curate.build import build_recipe
 
-    bench = Bench()
+    bench, began = Bench(), time.monotonic()
     built = build_recipe(
         bench.recipe(name), bench.workshop, bench.mirrors, progress(), is_offline=offline, is_forced=force
     )
+    if built.is_new and not built.is_pinned_now:  # another image than the lock's would have been refused
+        note(bench, "rebuild", built.recipe, image=built.image.id, grade="identical", began=began)
     data = {
         "recipe": built.recipe,
         "image": built.image.id,
@@ -159,7 +164,7 @@ def rebuild_one(name: str, *, as_json: bool) -> int:
     from instantiator.image.lock import refuse_unlocked
     from instantiator.image.rebuild import rebuild_image
 
-    bench = Bench()
+    bench, began = Bench(), time.monotonic()
     lock = refuse_unlocked(bench.recipe(name))
     result = rebuild_image(lock, bench.workshop, progress())
     data = {
@@ -171,6 +176,7 @@ def rebuild_one(name: str, *, as_json: bool) -> int:
         "explanation": result.explanation,
     }
     verdict = "identical" if result.is_identical else "different"
+    note(bench, "rebuild", lock.recipe, image=result.image, grade=verdict, began=began)
     words = [f"{lock.recipe}: {verdict}", f"  rebuilt {result.image}", f"  locked  {result.locked}"]
     words += [f"  {line}" for line in (*result.paths, result.explanation) if line]
     show(data, as_json=as_json, human="\n".join(words))
@@ -182,19 +188,23 @@ def rebuild_one(name: str, *, as_json: bool) -> int:
 @click.option("--smoke", multiple=True, help="Only this smoke test; may be given more than once.")
 @json_option
 def test_one(name: str, *, smoke: tuple[str, ...], as_json: bool) -> int:
-    """Run a recipe's smoke tests on real data, repeat each from its record, and judge both. Exit 4 where one fails.
+    """Run a recipe's smoke tests on real data and judge them. Exit 4 where one fails.
 
-    Keys: recipe, passed, tests[name, passed, run, verdict, findings].
+    A thread's run is repeated from its record, and both are judged; a GUI is opened, and its screen is compared with
+    a picture. Keys: recipe, passed, tests[name, passed, run, verdict, findings].
     """
     from instantiator.commands.smoke import smoke_bench
     from instantiator.commands.start import cancel_on_interrupt
     from instantiator.curate.smoke import run_smoke_tests
 
-    bench = Bench()
+    bench, began = Bench(), time.monotonic()
     recipe = bench.recipe(name)
     with cancel_on_interrupt() as cancel:
         results = run_smoke_tests(recipe, smoke_bench(bench, recipe), progress(), names=smoke, cancel=cancel)
     passed = all(result.is_passed for result in results)
+    if results and not smoke:
+        image, grade = bench.lock(recipe).image, "passed" if passed else "failed"
+        note(bench, "test", recipe.id, image=image.id if image else "", grade=grade, began=began)
     data = {
         "recipe": recipe.id,
         "passed": passed,

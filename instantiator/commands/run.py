@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,7 +25,7 @@ from instantiator.progress import step
 from instantiator.recipe.parameters import parse_parameters
 from instantiator.thread.deliver import deliver_outputs, refuse_taken
 from instantiator.thread.plan import find_thread
-from instantiator.thread.run import FinishedRun, execute_plan
+from instantiator.thread.run import FinishedRun, RunBench, execute_plan
 from instantiator.thread.start import assign_datasets, start_thread
 from provenance.record import RunState
 
@@ -35,6 +37,9 @@ from provenance.record import RunState
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of the thread.")
 @click.option("-o", "--output", metavar="DIR", help="Copy the outputs to this new or empty folder.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the program's log as it comes.")
+@click.option(
+    "--trace", metavar="FILE.rpz", help="Trace the run and pack it with ReproZip into this new file."
+)
 @json_option
 def run_command(
     recipe_name: str,
@@ -43,18 +48,24 @@ def run_command(
     param: tuple[str, ...],
     output: str | None,
     quiet: bool,
+    trace: str | None,
     as_json: bool,
 ) -> int:
     """Run a THREAD of a RECIPE on a dataset and record it, however it ends.
 
     Exit 0 when it completed, 1 when it failed, 130 when it was cancelled. Keys: run, state, message,
-    exit_status, record, outputs[name, path, sha256, bytes, media_type], output_dir.
+    exit_status, record, outputs[name, path, sha256, bytes, media_type], output_dir, bundle.
     """
     bench = Bench()
     recipe = bench.recipe(recipe_name)
     thread = find_thread(recipe, thread_name)
     target = Path(output).absolute() if output else None
+    bundle = Path(trace).absolute() if trace else None
     refuse_taken(target)
+    if bundle is not None:
+        from instantiator.trace.traced import refuse_taken_bundle
+
+        refuse_taken_bundle(bundle)
     datasets = assign_datasets(thread, dataset)
     parameters = parse_pairs(param, "--param")
     parse_parameters(thread, parameters)  # a mistake shows before an image is built
@@ -65,13 +76,42 @@ def run_command(
     is_quiet = quiet or (as_json and not sys.stderr.isatty())
     steps = progress(beside_log=not is_quiet)
     made = run_bench(bench)
-    with cancel_on_interrupt() as cancel, step(steps, f"run {recipe.id} {thread.name}") as current:
-        hear = echo_log(is_quiet=is_quiet)
-        finished = execute_plan(started.plan, started.sources, made, cancel=cancel, hear=hear)
-        current.detail = f"{finished.run}, {finished.record.state}"
+
+    def execute(made: RunBench) -> FinishedRun:
+        with cancel_on_interrupt() as cancel, step(steps, f"run {recipe.id} {thread.name}") as current:
+            hear = echo_log(is_quiet=is_quiet)
+            finished = execute_plan(started.plan, started.sources, made, cancel=cancel, hear=hear)
+            current.detail = f"{finished.run}, {finished.record.state}"
+        return finished
+
+    finished = execute(made) if bundle is None else execute_traced(bench, made, execute, bundle)
     folder = deliver_outputs(finished, target)
-    show(run_to_json(finished, folder), as_json=as_json, human=describe_run(finished, folder))
+    answer = {**run_to_json(finished, folder), "bundle": str(bundle) if bundle else None}
+    human = describe_run(finished, folder) + (f"\n  packed  {bundle}" if bundle else "")
+    show(answer, as_json=as_json, human=human)
     return exit_status(finished.record.state)
+
+
+def execute_traced(
+    bench: Bench, made: RunBench, execute: Callable[[RunBench], FinishedRun], bundle: Path
+) -> FinishedRun:
+    """The same run, traced, and packed into `bundle`."""
+    from instantiator.job.backends.docker import DockerBackend
+    from instantiator.trace.traced import deliver_bundle, tracing
+
+    settings = bench.settings
+    inner = DockerBackend(bench.engine, home=settings.home)
+    with tracing(
+        inner,
+        vault=bench.vault,
+        cache=settings.cache_dir,
+        scratch=settings.scratch_dir,
+        mirrors=bench.mirrors,
+        progress=progress(),
+    ) as backend:
+        finished = execute(replace(made, backend=backend))
+        deliver_bundle(backend, bundle, run=finished.run)
+    return finished
 
 
 def exit_status(state: RunState) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 
 import click
 
 from instantiator.commands.common import Bench, json_option, show, size_text, table
 from instantiator.commands.start import outputs_to_json
+from instantiator.observe.summary import summarise
 from provenance.record import Record, RunState, format_time, to_json
 from provenance.store import RunRow
 
@@ -123,6 +125,7 @@ def describe_record(record: Record, digest: str) -> str:
         ],
         f"image     {record.image}",
         f"record    {digest}",
+        *describe_observed(record.observed),
         f"ended     {record.ended:%Y-%m-%d %H:%M:%S} UTC",
     ]
     if record.outputs:
@@ -131,6 +134,16 @@ def describe_record(record: Record, digest: str) -> str:
         ]
         lines.append(table(("  OUTPUT", "NAME", "SIZE", "RULE", "SHA256"), rows))
     return "\n".join(lines)
+
+
+def describe_observed(observed: Mapping[str, object] | None) -> list[str]:
+    """What was seen of a run, and each finding, for people; nothing where nobody looked."""
+    if observed is None:
+        return []
+    told = summarise(observed)
+    if told is None:
+        return []
+    return [f"observed  {told.text}", *(f"finding   {finding}" for finding in told.findings)]
 
 
 @click.command("logs")

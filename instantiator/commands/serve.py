@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -48,14 +49,31 @@ class GatewayEnded(ThawError):
     code = "gateway-ended"
 
 
+def _check_site(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Scheme, host and port alone: the portal is not served below a path."""
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    is_plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise click.BadParameter(f"{value!r} is not the address of a site, as https://thaw.example.org is")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address the gateway listens on.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="Its port.")
 @click.option(
+    "--public-url",
+    metavar="URL",
+    callback=_check_site,
+    help="The address browsers use, with nginx or Caddy in front: https://thaw.example.org",
+)
+@click.option(
     "--login", is_flag=True, help="Start nothing: print a new login address of the running service."
 )
 @json_option
-def serve_command(host: str, port: int, *, login: bool, as_json: bool) -> None:
+def serve_command(host: str, port: int, public_url: str | None, *, login: bool, as_json: bool) -> None:
     """Serve the catalogue, sessions and runs in the browser, until Ctrl-C.
 
     Prints one address with a one-time login token. Sessions outlive the service. Keys: url, socket.
@@ -66,13 +84,13 @@ def serve_command(host: str, port: int, *, login: bool, as_json: bool) -> None:
     folder = bench.settings.home / "serve"
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     tickets = Tickets(folder / "tickets.sqlite")
-    url = login_url(tickets, host, port)
+    url = login_url(tickets, public_url or local_url(host, port))
     told = {"url": url, "socket": str(folder / "portal.sock")}
     if login:
         show(told, as_json=as_json, human=url)
         return
     with _stop_on_signal() as stop, _only_one(folder):
-        _serve(bench, tickets, folder / "portal.sock", (host, port), stop, told, as_json=as_json)
+        _serve(bench, tickets, folder / "portal.sock", (host, port), public_url, stop, told, as_json=as_json)
 
 
 @contextmanager
@@ -90,20 +108,25 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def login_url(tickets: Tickets, host: str, port: int) -> str:
-    """The address that logs this host's user in, once."""
+def local_url(host: str, port: int) -> str:
+    """The address at which this host itself reaches the gateway."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://{shown}:{port}"
+
+
+def login_url(tickets: Tickets, site: str, *, user: str | None = None) -> str:
+    """The address that logs a user in, once: this host's where none is named."""
     from instantiator.session.tickets import Right, RightKind
 
     now = datetime.now(UTC)
     right = Right(
         kind=RightKind.TOKEN,
-        user=getpass.getuser(),
+        user=user or getpass.getuser(),
         session="",
         view_only=False,
         expires=now + TOKEN_LIFE,
     )
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"http://{shown}:{port}/login?token={tickets.issue(right, now=now)}"
+    return f"{site}/login?token={tickets.issue(right, now=now)}"
 
 
 def _serve(  # the parts of one service
@@ -111,33 +134,51 @@ def _serve(  # the parts of one service
     tickets: Tickets,
     socket: Path,
     address: tuple[str, int],
+    public_url: str | None,
     stop: threading.Event,
     told: dict[str, str],
     *,
     as_json: bool,
 ) -> None:
+    from instantiator.commands.keep import kept_worker
     from instantiator.commands.service import told_address
     from instantiator.commands.session import sessions_of
+    from instantiator.queue import Queue
     from instantiator.session.bench import Quota
+    from instantiator.users import Users
+    from instantiator.web.oidc import Provider
     from instantiator.web.portal import Portal
 
     gateway_user = _gateway_user(socket)
     gateway_gid = gateway_user.pw_gid if gateway_user else None
-    quota = Quota(idle_displays=bench.settings.idle_displays)
+    quota = Quota(idle_displays=bench.settings.idle_displays, launches=bench.settings.jobs)
     sessions = sessions_of(bench, quota=quota, gateway_gid=gateway_gid, is_observing=True)
     sessions.recover()
     portal = Portal(
         bench=bench,
         sessions=sessions,
         tickets=tickets,
+        users=Users(bench.settings.users_file),
+        queue=Queue(bench),
+        provider=Provider(bench.settings.oidc) if bench.settings.oidc else None,
         user=getpass.getuser(),
         gateway_gid=gateway_gid,
+        dataset_folders=bench.settings.dataset_folders,
         cookie_name=f"thaw-{address[1]}",  # cookies know no ports: two services on one host must not share one
     )
-    with told_address(socket.parent, address), _portal_serving(portal, socket, gateway_user):
+    with (
+        told_address(socket.parent, address),
+        kept_worker(bench.store),
+        _portal_serving(portal, socket, gateway_user),
+    ):
         threading.Thread(target=_supervise, args=(sessions, stop), name="supervisor", daemon=True).start()
         try:
-            _keep_gateway(bench, socket, address, gateway_user, stop, _teller(told, as_json=as_json))
+            _keep_gateway(
+                lambda: _gateway(bench, socket, address, public_url, gateway_user),
+                address,
+                stop,
+                _teller(told, as_json=as_json),
+            )
         finally:
             stop.set()
             sessions.close()
@@ -154,10 +195,8 @@ def _teller(told: dict[str, str], *, as_json: bool) -> Callable[[], None]:
 
 
 def _keep_gateway(
-    bench: Bench,
-    socket: Path,
+    run_gateway: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]],
     address: tuple[str, int],
-    user: pwd.struct_passwd | None,
     stop: threading.Event,
     tell: Callable[[], None],
 ) -> None:
@@ -165,7 +204,7 @@ def _keep_gateway(
     is_told = False
     while not stop.is_set():
         started = time.monotonic()
-        with _gateway(bench, socket, address, user) as gateway:
+        with run_gateway() as gateway:
             while gateway.poll() is None and not stop.wait(0.2):
                 if not is_told and _answers(address):
                     is_told = True
@@ -248,7 +287,11 @@ def _gateway_user(socket: Path) -> pwd.struct_passwd | None:
 
 @contextmanager
 def _gateway(
-    bench: Bench, socket: Path, address: tuple[str, int], user: pwd.struct_passwd | None
+    bench: Bench,
+    socket: Path,
+    address: tuple[str, int],
+    public_url: str | None,
+    user: pwd.struct_passwd | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The gateway, a process of its own; it ends with the body."""
     novnc = _novnc(bench.settings.cache_dir / "novnc")
@@ -256,7 +299,8 @@ def _gateway(
     names = dict.fromkeys((host, "127.0.0.1", "localhost"))
     command = [sys.executable, "-m", "vnc_gateway", "--portal", str(socket), "--novnc", str(novnc)]
     command += ["--listen", f"{host}:{port}", "--parent", str(os.getpid())]
-    command += [part for name in names for part in ("--origin", f"http://{name}:{port}")]
+    origins = [*([public_url] if public_url else []), *(f"http://{name}:{port}" for name in names)]
+    command += [part for origin in origins for part in ("--origin", origin)]
     command += ["--user", user.pw_name] if user else []
     process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr)  # stdout is for the answer
     try:

@@ -29,12 +29,13 @@ def run_bench(bench: Bench) -> RunBench:
     """What runs are made with; runs that a killed Thaw left are recorded as interrupted first."""
     from instantiator.host import host_facts_for_record
     from instantiator.job.backends.docker import DockerBackend
+    from instantiator.observe.hook import observe_on
 
     settings = bench.settings
     made = RunBench(
         vault=bench.vault,
         store=bench.store,
-        backend=DockerBackend(bench.engine, home=settings.home),
+        backend=DockerBackend(bench.engine, home=settings.home, observe=observe_on(bench.engine.wire)),
         runs_dir=settings.runs_dir,
         host=lambda: host_facts_for_record(bench.engine),
     )

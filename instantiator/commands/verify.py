@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from instantiator.commands.common import Bench, json_option, show
+from instantiator.commands.evidence import note
 from instantiator.commands.start import cancel_on_interrupt, echo_log, run_bench, shelf_of
 from instantiator.commands.steps import progress
 from instantiator.thread.judge import judge_folder
@@ -34,7 +36,7 @@ def verify_command(
     """
     if outputs is not None and dataset:
         raise click.UsageError("--outputs repeats nothing: it goes without --dataset")
-    bench = Bench()
+    bench, began = Bench(), time.monotonic()
     record = read_record(bench.store.run(run), bench.vault)
     if outputs is not None:
         verdict = judge_folder(record, Path(outputs), bench.vault)
@@ -49,6 +51,17 @@ def verify_command(
     with cancel_on_interrupt() as cancel:
         hear = echo_log(is_quiet=is_quiet)
         verified = verify_run(record, repeater, steps, cancel=cancel, hear=hear, instead=instead)
+    if not instead:  # on other data it says nothing of the recipe
+        grade = verified.verdict.grade.value
+        note(
+            bench,
+            "verify",
+            record.recipe,
+            image=record.image,
+            grade=grade,
+            began=began,
+            detail=f"run {record.run}",
+        )
     return tell_verdict(verified.verdict, verified.digest, as_json=as_json, verbose=verbose)
 
 

@@ -1,4 +1,7 @@
-"""Put a recipe into the catalogue: only one whose lock answers it, and whose checks find no error."""
+"""Put a recipe into the catalogue: only one whose lock answers it, and whose checks find no error.
+
+A draft, which says itself what is missing, needs no lock: it stands there so that somebody finds what it lacks.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from instantiator.catalog import CatalogEntry, catalog_file, catalog_text, read_
 from instantiator.image.lock import Lock, refuse_unlocked
 from instantiator.recipe.errors import Mistake, RecipeInvalid
 from instantiator.recipe.lint import Severity, run_checks
-from instantiator.recipe.model import Recipe
+from instantiator.recipe.model import Deposit, Recipe
 
 
 def publish_recipe(recipe: Recipe) -> CatalogEntry:
     """Write or renew the catalogue's entry of a recipe; other entries stay. Raises where it is not fit to publish."""
-    lock = refuse_unlocked(recipe)
+    lock = None if recipe.missing else refuse_unlocked(recipe)
     errors = [finding for finding in run_checks(recipe) if finding.severity is Severity.ERROR]
     if errors:
         raise RecipeInvalid([Mistake(location=error.location, message=error.message) for error in errors])
@@ -25,8 +28,9 @@ def publish_recipe(recipe: Recipe) -> CatalogEntry:
     return entry
 
 
-def entry_of(recipe: Recipe, lock: Lock) -> CatalogEntry:
-    """What the catalogue says of a recipe."""
+def entry_of(recipe: Recipe, lock: Lock | None) -> CatalogEntry:
+    """What the catalogue says of a recipe; `lock` is None for a draft."""
+    image = lock.image if lock else None
     return CatalogEntry(
         name=recipe.name,
         version=recipe.version,
@@ -34,6 +38,16 @@ def entry_of(recipe: Recipe, lock: Lock) -> CatalogEntry:
         mission=recipe.mission,
         threads=tuple(thread.name for thread in recipe.threads),
         guis=tuple(gui.name for gui in recipe.guis),
-        image=lock.image.id if lock.image else None,
-        awaits=tuple(deposit.name for deposit in lock.awaited),
+        image=image.id if image else None,
+        awaits=() if image else tuple(describe_deposit(deposit) for deposit in recipe.deposits),
+        missing=recipe.missing,
+        retired=recipe.retired,
+        superseded_by=recipe.superseded_by,
     )
+
+
+def describe_deposit(deposit: Deposit) -> str:
+    """Which file is waited for, where it is found, and how its bytes are known."""
+    known = f"sha256 {deposit.sha256}" if deposit.sha256 else "pinned by its sha256 when it is handed in"
+    size = f", {deposit.size:,} bytes" if deposit.size else ""
+    return f"{deposit.name}: {deposit.file}{size}, from {deposit.found_at}; {known}"

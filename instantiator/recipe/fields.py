@@ -175,6 +175,26 @@ RECIPE = Mapping(
         Field(
             key="mission", kind=ListOf(item=LINE, unique=True), help="the missions it served", default="[]"
         ),
+        Field(
+            key="missing",
+            kind=ListOf(item=LINE, minimum=1, unique=True),
+            help="facts a curator still has to find; as long as there are any, the recipe is a draft",
+            default="[]",
+        ),
+        Field(
+            key="retired",
+            kind=LINE,
+            help="why it left the lists (`thaw recipe retire`); it can be run and verified all the same",
+        ),
+        Field(
+            key="superseded_by",
+            kind=Text(
+                means="a recipe, as NAME or NAME/VERSION",
+                pattern=r"[a-z0-9]+(?:-[a-z0-9]+)*(?:/[0-9A-Za-z][0-9A-Za-z._+~-]*)?",
+                number=False,
+            ),
+            help="the recipe to use instead",
+        ),
         Field(key="citations", kind=ListOf(item=CITATION), help="how to cite it", default="[]"),
         Field(
             key="maintainers",

@@ -347,6 +347,9 @@ class Recipe:
     citations: tuple[Citation, ...]
     maintainers: tuple[Maintainer, ...]
     base: Base
+    missing: tuple[str, ...] = ()
+    retired: str = ""
+    superseded_by: str = ""
     architecture: str = "amd64"
     packages: tuple[str, ...] = ()
     python: tuple[str, ...] = ()

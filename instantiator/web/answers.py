@@ -9,11 +9,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from instantiator.web.api.problems import answer as answer_problem
+from instantiator.web.api.problems import problem_of
 from instantiator.web.pages import page
 from provenance.errors import ThawError
 
 _STATUS: Mapping[str, int] = {
     "not-logged-in": 401,
+    "token-refused": 401,
+    "token-expired": 401,
+    "login-refused": 401,
+    "scope-missing": 403,
+    "user-unknown": 404,
+    "user-refused": 422,
     "request-refused": 403,
     "ticket-refused": 403,
     "not-found": 404,
@@ -61,9 +69,11 @@ def add_answers(app: FastAPI) -> None:
 def answer_error(request: Request, error: ThawError, *, status: int | None = None) -> Response:
     """An error as this request wants it."""
     status = status or _STATUS.get(error.code, 400)
+    if request.url.path.startswith("/api/v1/"):
+        return answer_problem(problem_of(error, request.url.path, status=status))
     if request.url.path.startswith(("/api/", "/internal/")):
         return JSONResponse({"error": error.to_json()}, status_code=status)
-    template = "login.html" if error.code == "not-logged-in" else "error.html"
+    template = "login.html" if error.code in ("not-logged-in", "login-refused") else "error.html"
     return page(request, template, status=status, error=error, status_code=status)
 
 

@@ -9,17 +9,21 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from instantiator.web.answers import add_answers
+from instantiator.web.api.application import create_api
 from instantiator.web.pages import STATIC
 from instantiator.web.portal import Portal
 from instantiator.web.routes import (
     catalogue,
+    exports,
     files,
     internal,
     login,
+    oidc,
     runs,
     session_data,
     session_pages,
     threads,
+    users,
 )
 
 POLICY = "; ".join(
@@ -54,8 +58,21 @@ def create_app(portal: Portal) -> FastAPI:
     app.state.portal = portal
     app.middleware("http")(add_headers)
     add_answers(app)
-    for module in (login, catalogue, threads, runs, session_pages, session_data, files, internal):
+    for module in (
+        login,
+        oidc,
+        users,
+        catalogue,
+        threads,
+        runs,
+        exports,
+        session_pages,
+        session_data,
+        files,
+        internal,
+    ):
         app.include_router(module.router)
+    app.mount("/api/v1", create_api(portal))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

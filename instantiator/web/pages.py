@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from datetime import datetime
 from functools import lru_cache
@@ -12,9 +13,11 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from instantiator import __version__
 
+_OWN_PAGE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]{0,1999})?")
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
@@ -29,7 +32,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=size_text, time=time_text, short=short_digest, visible=visible_name, nice_json=_nice_json
+        size=size_text,
+        time=time_text,
+        short=short_digest,
+        visible=visible_name,
+        nice_json=_nice_json,
+        words=words,
     )
     environment.globals.update(asset=asset, version=__version__)
     return environment
@@ -37,17 +45,33 @@ def _environment() -> Environment:
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
     """The page a template gives; who is logged in and the guard of forms are known to every one."""
-    text = (
-        _environment()
-        .get_template(template)
-        .render(
-            user=getattr(request.state, "user", ""),
-            guard=getattr(request.state, "guard", ""),
-            path=request.url.path,
-            **values,
-        )
-    )
+    known = {
+        "user": getattr(request.state, "user", ""),
+        "guard": getattr(request.state, "guard", ""),
+        "path": request.url.path,
+        "next": _asked_page(request),
+        "provider": getattr(request.app.state.portal, "provider", None),
+        "scopes": getattr(getattr(request.state, "principal", None), "scopes", ()),
+    }
+    text = _environment().get_template(template).render({**known, **values})
     return HTMLResponse(text, status_code=status)
+
+
+def own_page(path: str) -> str:
+    """`path` where it leads to a page of this portal and nowhere else, otherwise the catalogue.
+
+    Browsers read `//host` and `/\\host` as other sites and drop line breaks and tabs; /login would lead in a circle.
+    """
+    is_ours = _OWN_PAGE.fullmatch(path) is not None and not path.startswith(("/login", "/logout", "/api/"))
+    return path if is_ours else "/"
+
+
+def _asked_page(request: Request) -> str:
+    """The page to go to after a login: the one that was asked for."""
+    if request.method != "GET":
+        return "/"
+    asked = request.url
+    return own_page(f"{asked.path}?{asked.query}" if asked.query else asked.path)
 
 
 @lru_cache(maxsize=64)
@@ -72,6 +96,11 @@ def size_text(size: float | None) -> str:
 def time_text(time: datetime | None) -> str:
     """`2026-11-20 15:49:49` (UTC), or a dash."""
     return time.strftime("%Y-%m-%d %H:%M:%S") if time else "–"
+
+
+def words(text: str) -> Markup:
+    """Words as curators write them: what stands in `backquotes` is code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # escaped before
 
 
 def short_digest(digest: str | None) -> str:

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from instantiator.queue.queue import Queue
 from instantiator.session.model import OpenSession, Session, SessionId
 from instantiator.session.tickets import Tickets
+from instantiator.users import Users
+from instantiator.web.oidc import Provider
 from instantiator.web.work import Works
 from provenance.errors import ThawError
 
@@ -88,6 +91,9 @@ class Sessions(Protocol):
     def end(self, session: SessionId, reason: str, /) -> Session:
         """End it: its files are kept, its record is written."""
 
+    def read_log(self, session: SessionId, /) -> tuple[tuple[str, str], ...]:
+        """What its display and its program last printed, each line with who says it."""
+
     def own(self, session: SessionId, path: Path, /) -> object:
         """A file put into the workspace becomes the session's own."""
 
@@ -107,12 +113,16 @@ class Portal:
     bench: Bench
     sessions: Sessions
     tickets: Tickets
+    users: Users
+    queue: Queue
     user: str
+    provider: Provider | None = None
     works: Works = field(default_factory=Works)
     clock: Callable[[], datetime] = now_utc
     cookie_name: str = "thaw"
     gateway_gid: int | None = None
     upload_limit: int = 20 * 1024**3
+    dataset_folders: tuple[Path, ...] = ()
 
     def session_of(self, user: str, session: str) -> Session:
         """A session of this user; raises `NotFound` for an unknown one and for another's alike."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from instantiator.catalog import CatalogEntry, read_catalog
@@ -12,7 +13,8 @@ from instantiator.image.lock import Lock, answers, read_lock
 from instantiator.recipe.model import Citation, Recipe
 from instantiator.recipe.versions import version_key
 from instantiator.web.portal import Bench
-from provenance.store import RunRow
+from instantiator.web.proofs import AGES, ages_of, last_verified
+from provenance.store import Dataset, RunRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,21 +25,22 @@ class Query:
     mission: str = ""
     kind: str = ""
     status: str = ""
+    verified: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is asked for."""
-        return not (self.words or self.mission or self.kind or self.status)
+        return self == Query()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facet:
-    """One way to narrow the catalogue: the values there are and how many entries each has."""
+    """One way to narrow the catalogue: each value there is, its words, and how many entries have it."""
 
     name: str
     label: str
     chosen: str
-    values: tuple[tuple[str, int], ...]
+    values: tuple[tuple[str, str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,16 @@ class Evidence:
     packages: int
     wheels: int
     lock: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One entry of the catalogue as its card shows it."""
+
+    entry: CatalogEntry
+    kinds: tuple[str, ...]
+    verified: datetime | None
+    ages: tuple[str, ...]
 
 
 def entry_kinds(entry: CatalogEntry) -> tuple[str, ...]:
@@ -72,25 +85,34 @@ def versions_of(bench: Bench, name: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=version_key, reverse=True))
 
 
-def find_entries(entries: Iterable[CatalogEntry], query: Query) -> tuple[CatalogEntry, ...]:
-    """The entries that hold every word and lie in every chosen facet."""
+def offers_of(bench: Bench, now: datetime) -> tuple[Offer, ...]:
+    """Everything published in its newest version, with when it was last verified."""
+    return tuple(_offer(bench, entry, now) for entry in newest_entries(bench))
+
+
+def find_offers(offers: Iterable[Offer], query: Query) -> tuple[Offer, ...]:
+    """The offers that hold every word and lie in every chosen facet."""
     words = query.words.casefold().split()
     return tuple(
-        entry
-        for entry in entries
-        if all(word in _text_of(entry) for word in words)
-        and query.mission in ("", *entry.mission)
-        and query.kind in ("", *entry_kinds(entry))
-        and query.status in ("", entry.status)
+        offer
+        for offer in offers
+        if all(word in _text_of(offer.entry) for word in words)
+        and query.mission in ("", *offer.entry.mission)
+        and query.kind in ("", *offer.kinds)
+        and query.status in ("", offer.entry.status)
+        and query.verified in ("", *offer.ages)
     )
 
 
-def facets_of(entries: tuple[CatalogEntry, ...], query: Query) -> tuple[Facet, ...]:
-    """The facets of these entries, each with its values by name."""
+def facets_of(offers: tuple[Offer, ...], query: Query) -> tuple[Facet, ...]:
+    """The facets of these offers, each with its values by name; ages from the youngest on."""
+    ages = [value for offer in offers for value in offer.ages]
+    counted = tuple((age, words, ages.count(age)) for age, words in AGES if age in ages)
     return (
-        _facet("mission", "Mission", query.mission, [value for e in entries for value in e.mission]),
-        _facet("kind", "Kind", query.kind, [value for e in entries for value in entry_kinds(e)]),
-        _facet("status", "Status", query.status, [e.status for e in entries]),
+        _facet("mission", "Mission", query.mission, [value for o in offers for value in o.entry.mission]),
+        _facet("kind", "Kind", query.kind, [value for o in offers for value in o.kinds]),
+        _facet("status", "Status", query.status, [o.entry.status for o in offers]),
+        Facet(name="verified", label="Last verified", chosen=query.verified, values=counted),
     )
 
 
@@ -119,10 +141,10 @@ def citation_link(citation: Citation) -> tuple[str, str]:
     return citation.ads or "", f"https://ui.adsabs.harvard.edu/abs/{citation.ads}"
 
 
-def dataset_names(bench: Bench, recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    """Name and title of the datasets that can be given: the recipe's own first, then those registered."""
+def dataset_names(recipe: Recipe, registered: Iterable[Dataset]) -> tuple[tuple[str, str], ...]:
+    """Name and title of the datasets that can be given: the recipe's own first, then the registered ones."""
     named = {dataset.name: dataset.title for dataset in recipe.datasets}
-    for dataset in bench.store.datasets():
+    for dataset in registered:
         named.setdefault(dataset.name, dataset.title)
     return tuple(named.items())
 
@@ -133,6 +155,12 @@ def latest_grades(bench: Bench, rows: Iterable[RunRow]) -> dict[str, str]:
     return {run: verdicts[-1].grade for run, verdicts in judged.items() if verdicts}
 
 
+def _offer(bench: Bench, entry: CatalogEntry, now: datetime) -> Offer:
+    shown = last_verified(bench, f"{entry.name}/{entry.version}")
+    verified = shown.when if shown else None
+    return Offer(entry=entry, kinds=entry_kinds(entry), verified=verified, ages=ages_of(verified, now))
+
+
 def _text_of(entry: CatalogEntry) -> str:
     return " ".join(
         (entry.name, entry.version, entry.title, *entry.mission, *entry.threads, *entry.guis)
@@ -140,7 +168,7 @@ def _text_of(entry: CatalogEntry) -> str:
 
 
 def _facet(name: str, label: str, chosen: str, values: list[str]) -> Facet:
-    counted = tuple((value, values.count(value)) for value in sorted(set(values), key=str.casefold))
+    counted = tuple((value, value, values.count(value)) for value in sorted(set(values), key=str.casefold))
     return Facet(name=name, label=label, chosen=chosen, values=counted)
 
 

@@ -17,9 +17,9 @@ const screenHash = () => page.evaluate(async () => {
   return canvas ? new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size : 0;
 });
 
-await page.goto(url);
-seen.loggedIn = new URL(page.url()).pathname;
 const base = new URL(url).origin;
+if (job !== "link") await page.goto(url);
+seen.loggedIn = new URL(page.url()).pathname;
 
 if (job === "thread") {
   await page.goto(`${base}/recipes/rosetta-eps/9.3.35/threads/simulate`);
@@ -31,6 +31,7 @@ if (job === "thread") {
   await page.click("button.main.big");
   await page.waitForURL(/runs\//, { timeout: 300000 });
   seen.run = page.url().split("/").pop();
+  await page.waitForSelector("#run[data-final=yes]", { timeout: 300000 });
   seen.state = await page.textContent("#run .badge");
   await page.click("tr:has-text('power_avg.out') [data-preview]");
   await page.waitForSelector("#preview-body table");
@@ -40,6 +41,26 @@ if (job === "thread") {
   await page.waitForURL(/work\//);
   await page.waitForURL(/runs\//, { timeout: 300000 });
   seen.verdict = await page.textContent(".verdict summary .badge");
+  await page.goto(`${base}/?verified=never`);
+  seen.neverVerified = await page.locator(".card h2").allTextContents();
+  await page.selectOption("select[name=verified]", "day");
+  await page.waitForURL(/verified=day/);
+  seen.verifiedToday = await page.locator(".card h2").allTextContents();
+  await page.click(".card h2 a");
+  seen.evidence = await page.textContent("dt:has-text('Last verify') + dd");
+} else if (job === "link") {
+  // A deep link: asked to log in, and led back; then from another site, whose links come without the cookie.
+  await page.goto(`${base}/open/eso-midas/22.02pl1.0?gui=main`);
+  seen.asked = await page.textContent("h1");
+  await page.fill("#token", url);
+  await page.click("button.main");
+  await page.waitForURL(/open\/eso-midas/);
+  seen.led = page.url().slice(base.length);
+  await context.route("http://elsewhere.example/", (route) => route.fulfill({ contentType: "text/html", body: `<a href="${base}/runs?state=failed">runs</a>` }));
+  await page.goto("http://elsewhere.example/");
+  await page.click("a");
+  await page.waitForFunction(() => document.querySelector("h1")?.textContent === "Runs", null, { timeout: 20000 });
+  seen.fromElsewhere = page.url().slice(base.length);
 } else {
   await page.goto(`${base}/open/${recipe}`);
   await page.click("button.main.big");

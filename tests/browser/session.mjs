@@ -27,7 +27,7 @@ const screenAt = async (x, y) => { const box = await page.locator("#screen canva
 const click = async (x, y, options) => page.mouse.click(...await screenAt(x, y), options);
 
 await page.goto(url);
-await page.goto(`${base}/sessions/${session}`);
+if (session) await page.goto(`${base}/sessions/${session}`);
 
 const jobs = {
   async work() {
@@ -75,6 +75,64 @@ const jobs = {
     await page.setInputFiles("#pick", `${folder}/large.bin`);
     await page.waitForSelector("#list li:has-text('large.bin') a[download]", { timeout: 120000 });
     Object.assign(seen, { cut, reload, wentOn: begins[0] });
+  },
+
+  // What the page says when a screen is closed with a code after which trying again would not help. The first is the
+  // gateway's own answer. The others the page is told in its place: 4408 would take an hour, 4400 is for those who
+  // look on, and 1009 may reach a browser that still sends as a cut connection.
+  async closed() {
+    await page.addInitScript(() => {
+      window.sockets = [];
+      window.WebSocket = new Proxy(WebSocket, { construct: (Real, given) => { const one = new Real(...given); window.sockets.push(one); return one; } });
+    });
+    await page.reload();
+    await connected();
+    const tell = (code, reason) => page.evaluate(([code, reason]) => window.sockets.at(-1).dispatchEvent(new CloseEvent("close", { code, reason, wasClean: true })), [code, reason]);
+    const ways = {
+      1003: () => page.evaluate(() => window.sockets.at(-1).send("a text")),
+      1009: () => tell(1009, "a message is larger than 1048576 bytes"),
+      4400: () => tell(4400, "not RFB"),
+      4408: () => tell(4408, "nothing moved for 3600 s: reload to go on"),
+    };
+    for (const [code, close] of Object.entries(ways)) {
+      const before = await page.evaluate(() => window.sockets.length);
+      await close();
+      await page.waitForFunction(() => !document.getElementById("lost").hidden, null, { timeout: 10000 });
+      await page.waitForTimeout(1500);
+      const told = [await page.textContent("#lost-title"), await page.textContent("#lost-what"), await page.textContent("#reconnect")];
+      const isQuiet = before === await page.evaluate(() => window.sockets.length);  // it does not connect again by itself
+      await page.click("#reconnect");
+      await connected();
+      seen[code] = [...told, isQuiet, await page.locator("#lost").isHidden()];
+    }
+  },
+
+  // From Open on: what is printed while the launch goes on. `folder` is the recipe and GUI here.
+  async launch() {
+    await page.goto(`${base}/open/${folder}`);
+    await page.fill("#workspace", "launched");
+    await page.click("button.main.big");
+    await page.waitForURL(/sessions\//);
+    seen.session = page.url().split("/").pop();
+    await page.waitForFunction(() => document.getElementById("launch-log").textContent.includes("program │"), null, { timeout: 30000 });
+    seen.state = (await (await context.request.get(`${base}/api/sessions/${seen.session}`)).json()).state;
+    seen.lines = (await page.textContent("#launch-log")).split("\n");
+    seen.steps = await page.locator("#steps .name").allTextContents();
+  },
+
+  // A window that came late, or not: told over the screen, which can be used all the same.
+  async late() {
+    await connected();
+    await page.waitForSelector("#notice:not([hidden])", { timeout: 15000 });
+    seen.told = await page.textContent("#notice-what");
+    await page.click("#notice-said summary");
+    seen.log = await page.textContent("#notice-log");
+    await page.click("#notice-close");
+    await page.waitForTimeout(4000);
+    seen.dismissed = await page.locator("#notice").isHidden();
+    await page.reload();
+    await connected();
+    await page.waitForSelector("#notice:not([hidden])", { timeout: 15000 });
   },
 
   async refused() {
@@ -150,10 +208,19 @@ async function screens() {
   seen.shotOfPart = await pictureSize();
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.selectOption("#fit", "resize");
-  await page.click("#full");
-  seen.full = await until(() => page.evaluate(() => document.fullscreenElement?.className));
-  await page.locator("#full").evaluate((one) => one.click());
-  seen.fullOver = await until(() => page.evaluate(() => document.fullscreenElement === null));
+  const isFull = (wanted) => until(() => page.evaluate((wanted) => Boolean(document.fullscreenElement) === wanted, wanted));
+  seen.full = [];
+  for (const leave of [
+    async () => { await page.mouse.move(640, 3); await page.click("#full"); },  // the tools come at the upper edge
+    () => page.keyboard.press("F11"),
+    () => page.evaluate(() => document.exitFullscreen()),  // Esc is the browser's own, and never reaches a page
+  ]) {
+    await page.mouse.move(640, 400);
+    await page.click("#full");
+    const entered = await isFull(true), words = await page.textContent("#full");
+    await leave();
+    seen.full.push([entered, words, await isFull(false), await page.textContent("#full")]);
+  }
 }
 
 async function share() {

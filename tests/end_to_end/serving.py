@@ -151,11 +151,15 @@ def install_scripts(folder: Path) -> Path:
 
 
 def recipe_with_guis(root: Path, recipe: str, guis: str) -> Path:
-    """A folder of recipes with a copy of one that has other GUIs: its lock still answers, which knows no GUI."""
+    """A folder of recipes with a copy of one that has other GUIs: its lock still answers, which knows no GUI.
+
+    Its own GUIs, and the smoke tests that open them, are gone.
+    """
     folder = root / recipe
     shutil.copytree(REPOSITORY / "recipes" / recipe, folder)
     text = (folder / "recipe.yaml").read_text()
-    text = re.sub(r"^guis:\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)
+    for key in ("guis", "smoke"):
+        text = re.sub(rf"^{key}:\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)
     (folder / "recipe.yaml").write_text(text.replace("threads:\n", f"{guis}\nthreads:\n", 1))
     return root
 

@@ -68,7 +68,16 @@ def test_a_thread_is_run_and_verified_from_its_form(portal: str, scripts: Path, 
     assert "has to be a whole number" in seen["mistake"]
     assert (seen["state"], seen["verdict"], seen["problems"]) == ("completed", "identical", [])
     assert seen["columns"] > 2
+    title = "Experiment Planning System (EPS)"
+    assert (title in seen["verifiedToday"], title in seen["neverVerified"]) == (True, False)
+    assert "identical" in seen["evidence"]
     assert thaw.ok("show", seen["run"])["parameters"]["time_step"] == 60
+
+
+def test_a_deep_link_leads_back_after_the_login(portal: str, scripts: Path) -> None:
+    seen = drive(scripts, "link", portal)
+    assert (seen["asked"], seen["led"]) == ("Log in", "/open/eso-midas/22.02pl1.0?gui=main")
+    assert (seen["fromElsewhere"], seen["problems"]) == ("/runs?state=failed", [])
 
 
 def test_a_window_is_opened_worked_in_and_ended(portal: str, scripts: Path, tmp_path: Path) -> None:

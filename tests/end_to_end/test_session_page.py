@@ -45,6 +45,11 @@ TERMINAL = {
     "window_class": "XTerm",
     "resources": {"disk": "8 GiB"},
 }
+LATE = {
+    "title": "A program whose window does not come",
+    "command": ["sh", "-c", "echo waiting for a window; xterm -e sleep 600 & exec sleep 600"],
+    "window_class": "NotThis",
+}
 LARGE = 2 * 1024**3
 FLAT_MB = 64
 """How much the service or the gateway may grow while 2 GB pass: pieces of 4 MiB, and what Python keeps of them."""
@@ -54,9 +59,8 @@ NAMES = ("new\nline.txt", "rtl\u202egnp.exe", "mark\u200f.txt", "quo\"te's.txt",
 @pytest.fixture(scope="module")
 def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thaw]:
     """A Thaw whose ESO-MIDAS has a plain terminal too."""
-    recipes = recipe_with_guis(
-        tmp_path_factory.mktemp("terminals"), RECIPE, f"guis: {json.dumps({'terminal': TERMINAL})}\n"
-    )
+    guis = f"guis: {json.dumps({'terminal': TERMINAL, 'late': LATE})}\n"
+    recipes = recipe_with_guis(tmp_path_factory.mktemp("terminals"), RECIPE, guis)
     with home_others_can_reach() as home:
         made = Thaw(home=home, recipes=recipes)
         made.ok("recipe", "build", "eso-midas")
@@ -346,6 +350,47 @@ def test_the_page_says_why_and_comes_back(
     assert (seen["back"], seen["problems"]) == (True, [])
 
 
+def test_the_page_says_in_words_what_trying_again_would_not_mend(
+    service: Service, session: str, scripts: Path, tmp_path: Path
+) -> None:
+    seen = drive(scripts, "closed", service.login_url(), session, str(tmp_path))
+    for code in ("1003", "1009", "4400"):
+        title, words, button, *came_back = seen[code]
+        assert (title, button) == ("Connection lost", "Connect now")
+        assert "a defect of Thaw: please report it" in words
+        assert f"code {code}: " in words
+        assert came_back == [True, True]
+    title, words, button, *came_back = seen["4408"]
+    assert (title, button, came_back) == ("Are you still there?", "Go on", [True, True])
+    assert words == "nothing moved here for a long time, so the screen was let go. Your program goes on."
+    assert seen["problems"] == []
+
+
+def test_a_window_that_has_not_come_is_told_beside_the_screen(
+    service: Service, ada: Visitor, scripts: Path, tmp_path: Path
+) -> None:
+    session = ada.open(RECIPE, "late", workspace="late")
+    state = ada.state(session)
+    assert (state["state"], "no window with" in state["message"]) == ("ready", True)
+    seen = drive(scripts, "late", service.login_url(), session, str(tmp_path))
+    assert seen["told"] == state["message"]
+    assert "waiting for a window" in seen["log"]
+    assert (seen["dismissed"], seen["problems"]) == (True, [])
+    ada.send("POST", f"/api/sessions/{session}/end")
+
+
+def test_a_launch_shows_the_log_while_it_goes_on(
+    service: Service, ada: Visitor, scripts: Path, tmp_path: Path
+) -> None:
+    """The late window's launch is watched from its first second: the program's lines are there before it is ready."""
+    seen = drive(scripts, "launch", service.login_url(), "", f"{RECIPE}?gui=late")
+    assert any(line.startswith("display │ ") for line in seen["lines"])
+    assert any("program │ waiting for a window" in line for line in seen["lines"])
+    assert seen["steps"] == ["image", "display", "application", "first frame"]
+    assert (seen["state"], seen["problems"]) == ("launching", [])
+    ada.send("POST", f"/api/sessions/{seen['session']}/end")
+
+
 # The screen, keys and clipboard; at the end of it the session ends.
 
 
@@ -357,7 +402,7 @@ def test_a_scientist_works_in_the_page(service: Service, ada: Visitor, session: 
     assert (seen["panelIn"], seen["asyncIn"]) == (True, True)
     assert (seen["panelOut"], seen["asyncOut"]) == (True, True)
     assert seen["shot"] == seen["shotOfPart"] == ["PNG", *seen["screen"]]
-    assert ("stage" in seen["full"], seen["fullOver"]) == (True, True)
+    assert seen["full"] == [[True, "Leave fullscreen", True, "Fullscreen"]] * 3
     assert (seen["watched"], seen["watchUrl"], seen["watcherTyped"]) == (True, "", "")
     assert (seen["watcherFiles"], seen["stillMine"]) == (401, True)
     assert seen["left"].startswith(("7 h", "8 h")) and seen["soon"] and seen["leftSoon"] <= 120

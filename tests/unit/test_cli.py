@@ -61,6 +61,8 @@ threads:
 class FakeEngine:
     """An engine that holds every image and says what it is."""
 
+    wire = None
+
     def has_image(self, image: str, name: str, layers: tuple[str, ...] = ()) -> bool:
         return True
 
@@ -155,7 +157,8 @@ def test_a_run_gives_its_data_alone_on_stdout(world: World, ask: Ask, tmp_path: 
     answer = ask(*FLATFIELD, "-d", str(world.frame), "-o", str(tmp_path / "out"), "--json")
     assert answer.status == 0
     data = answer.data
-    assert sorted(data) == ["exit_status", "message", "output_dir", "outputs", "record", "run", "state"]
+    keys = ["bundle", "exit_status", "message", "output_dir", "outputs", "record", "run", "state"]
+    assert sorted(data) == keys
     assert (data["state"], data["exit_status"], data["output_dir"]) == ("completed", 0, str(tmp_path / "out"))
     (output,) = data["outputs"]
     assert sorted(output) == ["bytes", "media_type", "name", "path", "sha256"]

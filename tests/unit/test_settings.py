@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from instantiator.settings import SETTINGS, Secret, Settings, SettingsInvalid, read_settings
+from instantiator.secret import Secret
+from instantiator.settings import SETTINGS, Settings, SettingsInvalid, read_settings
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from instantiator.web.access import PrincipalOf, users_seen
 from instantiator.web.guard import LOGGED_IN, PortalOf, User
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound
+from instantiator.web.proofs import last_rebuild, last_verify
 from instantiator.web.shelf import (
     Query,
     citation_link,
-    entry_kinds,
     evidence_of,
     facets_of,
-    find_entries,
+    find_offers,
     latest_grades,
-    newest_entries,
+    offers_of,
     screenshot_of,
     versions_of,
 )
@@ -33,35 +34,41 @@ def catalogue(
     mission: str = "",
     kind: str = "",
     status: str = "",
+    verified: str = "",
 ) -> Response:
     """All there is, narrowed by words and facets."""
-    entries = newest_entries(portal.bench)
-    query = Query(words=q[:200], mission=mission, kind=kind, status=status)
-    found = find_entries(entries, query)
+    offers = offers_of(portal.bench, portal.clock())
+    query = Query(words=q[:200], mission=mission, kind=kind, status=status, verified=verified)
     living = [item for item in portal.sessions.list(user) if not item.state.is_over()]
     return page(
         request,
         "catalogue.html",
-        entries=[(entry, entry_kinds(entry)) for entry in found],
-        total=len(entries),
+        offers=find_offers(offers, query),
+        total=len(offers),
         query=query,
-        facets=facets_of(entries, query),
+        facets=facets_of(offers, query),
         living=living,
         works=portal.works.under_way(user),
     )
 
 
 @router.get("/recipes/{name}/{version}")
-def recipe_page(request: Request, portal: PortalOf, name: str, version: str) -> Response:
+def recipe_page(
+    request: Request, portal: PortalOf, principal: PrincipalOf, name: str, version: str
+) -> Response:
     """What a recipe is, what it can do, and what vouches for it."""
     recipe = portal.bench.recipe(f"{name}/{version}")
-    runs = portal.bench.store.runs(5, recipe=recipe.id)
+    runs = portal.bench.store.runs(5, recipe=recipe.id, users=users_seen(portal, principal))
     return page(
         request,
         "recipe.html",
         recipe=recipe,
         versions=versions_of(portal.bench, name),
         evidence=evidence_of(recipe),
+        proofs=(
+            ("Last rebuild", "rebuild", last_rebuild(portal.bench, recipe.id)),
+            ("Last verify", "test", last_verify(portal.bench, recipe.id)),
+        ),
         citations=[(*citation_link(item), item.note) for item in recipe.citations],
         screenshot=screenshot_of(recipe) is not None,
         runs=runs,

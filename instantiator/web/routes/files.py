@@ -35,7 +35,7 @@ def download(portal: PortalOf, user: User, session: str, path: Where) -> Respons
     stream, size = _workspace(portal, user, session).open_file(path)
     name = path.rstrip("/").rpartition("/")[2]
     headers = {**attachment(name), "Content-Length": str(size)}
-    return StreamingResponse(_exactly(stream, size), media_type=content_type(name), headers=headers)
+    return StreamingResponse(exactly(stream, size), media_type=content_type(name), headers=headers)
 
 
 @router.get("/preview")
@@ -61,7 +61,7 @@ def uploaded(
     portal: PortalOf, user: User, session: str, path: Where, size: int, token: str = ""
 ) -> dict[str, object]:
     """How much of an upload is there: where to go on."""
-    _refuse_large(portal, size)
+    _refuse_large(portal, user, size)
     there = _workspace(portal, user, session).uploaded(path, size, token)
     return {"offset": there, "piece": PIECE_LIMIT}
 
@@ -79,7 +79,7 @@ async def upload(
     replace: bool = False,
 ) -> dict[str, object]:
     """Add one piece; an empty file is one piece of nothing."""
-    _refuse_large(portal, size)
+    _refuse_large(portal, user, size)
     workspace = await run_in_threadpool(_workspace, portal, user, session)
     content = await _piece(request)
     asked = Upload(path=path, size=size, token=token, replace=replace)
@@ -121,15 +121,16 @@ async def _piece(request: Request) -> bytes:
     return bytes(content)
 
 
-def _refuse_large(portal: Portal, size: int) -> None:
-    if not 0 <= size <= portal.upload_limit:
+def _refuse_large(portal: Portal, user: str, size: int) -> None:
+    most = min(portal.upload_limit, portal.users.people.limits_of(user).upload_bytes)
+    if not 0 <= size <= most:
         raise UploadTooLarge(
-            f"the file has {size} bytes: at most {portal.upload_limit} are allowed",
+            f"the file has {size} bytes: at most {most} are allowed",
             hint="register large data as a dataset: thaw dataset add PATH",
         )
 
 
-def _exactly(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def exactly(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """So many bytes as were announced; a file that shrank meanwhile ends the answer early, which the browser tells."""
     with stream:
         left = size

@@ -8,16 +8,29 @@ from typing import BinaryIO
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from instantiator.observe.summary import summarise
+from instantiator.queue.model import Submission
 from instantiator.thread.verify import read_record
+from instantiator.users import Event, Principal
+from instantiator.web.access import (
+    PrincipalOf,
+    is_own,
+    note,
+    own_run,
+    refuse_unseen,
+    seen_run,
+    shared_runs,
+    users_seen,
+)
 from instantiator.web.downloads import attachment, content_type
+from instantiator.web.following import run_to_json
 from instantiator.web.guard import LOGGED_IN, PortalOf, User, Writer
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound, Portal
 from instantiator.web.previews import preview_file
-from instantiator.web.runner import live_log, run_again, verify
+from instantiator.web.runner import verify
 from instantiator.web.shelf import latest_grades
 from provenance.record import Record, RecordedOutput, RunState
-from provenance.store import RunRow
 from provenance.verdict import verdict_from_bytes
 
 router = APIRouter(dependencies=[LOGGED_IN])
@@ -27,15 +40,24 @@ LOG_SHOWN = 200_000
 
 @router.get("/runs")
 def runs(
-    request: Request, portal: PortalOf, user: User, state: str = "", recipe: str = "", before: str = ""
+    request: Request,
+    portal: PortalOf,
+    user: User,
+    principal: PrincipalOf,
+    state: str = "",
+    recipe: str = "",
+    before: str = "",
 ) -> Response:
-    """The runs, newest first."""
+    """My runs, newest first, and those shared with me."""
+    if before:
+        seen_run(portal, principal, before)
     states = [item.value for item in RunState]
     rows = portal.bench.store.runs(
         PAGE + 1,
         state=RunState(state) if state in states else None,
         recipe=recipe or None,
         before=before or None,
+        users=users_seen(portal, principal),
     )
     return page(
         request,
@@ -47,56 +69,75 @@ def runs(
         recipe=recipe,
         grades=latest_grades(portal.bench, rows[:PAGE]),
         works=portal.works.under_way(user),
+        shared=shared_runs(portal, principal),
     )
 
 
 @router.get("/runs/{run}")
-def run_page(request: Request, portal: PortalOf, run: str) -> Response:
+def run_page(request: Request, portal: PortalOf, principal: PrincipalOf, run: str) -> Response:
     """One run."""
-    row = _row(portal, run)
+    row = seen_run(portal, principal, run)
     record = read_record(row, portal.bench.vault) if row.record else None
     verdicts = [
         verdict_from_bytes(portal.bench.vault.read_bytes(item.verdict, used_by=f"verdict on run {row.id}"))
         for item in reversed(portal.bench.store.verdicts(row.id))
     ]
-    log, is_cut = _log(portal, row, record)
+    log, is_cut = _log(portal, record)
     return page(
         request,
         "run.html",
         row=row,
+        is_own=is_own(portal, principal, row.user),
         record=record,
         verdicts=verdicts,
         log=log,
         log_is_cut=is_cut,
+        observed=summarise(record.observed) if record and record.observed else None,
         seconds=record.resources.get("wall_s") if record else None,
         memory=record.resources.get("peak_memory_bytes") if record else None,
     )
 
 
 @router.post("/runs/{run}/verify")
-def verify_run(portal: PortalOf, user: Writer, run: str) -> Response:
+def verify_run(portal: PortalOf, user: Writer, principal: PrincipalOf, run: str) -> Response:
     """Repeat the run from its record and judge every output."""
-    row = _row(portal, run)
+    row = own_run(portal, principal, run)
     read_record(row, portal.bench.vault)
     work = portal.works.start(user, f"Verify run {row.id}", lambda work: verify(portal.bench, row.id, work))
+    note(portal, principal, Event.SUBMIT, row.id, detail="verify")
     return RedirectResponse(f"/work/{work.id}", status_code=303)
 
 
 @router.post("/runs/{run}/again")
-def again(portal: PortalOf, user: Writer, run: str) -> Response:
+def again(portal: PortalOf, user: Writer, principal: PrincipalOf, run: str) -> Response:
     """Run the same again."""
-    row = _row(portal, run)
-    read_record(row, portal.bench.vault)
-    work = portal.works.start(
-        user, f"{row.recipe}: {row.thread}, again", lambda work: run_again(portal.bench, row.id, work)
+    row = seen_run(portal, principal, run)
+    record = read_record(row, portal.bench.vault)
+    refuse_unseen(
+        portal, principal, portal.bench.recipe(row.recipe), [item.dataset for item in record.inputs]
     )
-    return RedirectResponse(f"/work/{work.id}", status_code=303)
+    given = {key: _parameter(value) for key, value in record.parameters.items() if value is not None}
+    submission = Submission(
+        user=user,
+        recipe=record.recipe,
+        thread=record.thread,
+        datasets={item.name: item.dataset for item in record.inputs},
+        parameters=given,
+        fresh=True,
+    )
+    submitted = portal.queue.submit(submission)
+    note(portal, principal, Event.SUBMIT, submitted.id, detail=f"{row.id} again")
+    return RedirectResponse(f"/runs/{submitted.id}", status_code=303)
+
+
+def _parameter(value: object) -> str | int | float | bool:
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
 
 
 @router.get("/runs/{run}/record.json")
-def record_file(portal: PortalOf, run: str) -> Response:
+def record_file(portal: PortalOf, principal: PrincipalOf, run: str) -> Response:
     """The record itself, byte for byte."""
-    row = _row(portal, run)
+    row = seen_run(portal, principal, run)
     if row.record is None:
         raise NotFound(f"run {row.id} is {row.state}: it has no record yet")
     content = portal.bench.vault.read_bytes(row.record, used_by=f"record of run {row.id}")
@@ -104,9 +145,9 @@ def record_file(portal: PortalOf, run: str) -> Response:
 
 
 @router.get("/runs/{run}/log.txt")
-def log_file(portal: PortalOf, run: str) -> Response:
+def log_file(portal: PortalOf, principal: PrincipalOf, run: str) -> Response:
     """All the program printed."""
-    row = _row(portal, run)
+    row = seen_run(portal, principal, run)
     record = read_record(row, portal.bench.vault)
     if record.log is None:
         raise NotFound(f"run {row.id} has no log")
@@ -116,46 +157,49 @@ def log_file(portal: PortalOf, run: str) -> Response:
 
 
 @router.get("/api/runs/{run}")
-def run_data(portal: PortalOf, run: str) -> dict[str, object]:
-    """The state of a run."""
-    row = _row(portal, run)
-    return {"run": row.id, "state": row.state.value, "is_final": row.state.is_final(), "message": row.message}
+def run_data(portal: PortalOf, principal: PrincipalOf, run: str, offset: int = 0) -> dict[str, object]:
+    """Where a run stands: its steps, and what its program printed after `offset`."""
+    row = seen_run(portal, principal, run)
+    return run_to_json(portal.queue, portal.queue.get(row.id), max(0, offset))
+
+
+@router.post("/api/runs/{run}/cancel")
+def cancel(portal: PortalOf, user: Writer, principal: PrincipalOf, run: str) -> dict[str, object]:
+    """Stop it in order: it is recorded as cancelled."""
+    row = own_run(portal, principal, run)
+    note(portal, principal, Event.CANCEL, row.id)
+    return run_to_json(portal.queue, portal.queue.cancel(row.id, f"{user} cancelled it"), 0)
 
 
 @router.get("/runs/{run}/outputs/{number}")
-def output_file(portal: PortalOf, run: str, number: int) -> Response:
+def output_file(portal: PortalOf, principal: PrincipalOf, run: str, number: int) -> Response:
     """One output, from the vault."""
-    output = _output(portal, run, number)
+    output = _output(portal, principal, run, number)
+    note(portal, principal, Event.DOWNLOAD, run, detail=output.path)
     stream = portal.bench.vault.open(output.digest, used_by=f"output {output.path}")
     headers = {**attachment(output.path.rpartition("/")[2]), "Content-Length": str(output.size)}
     return StreamingResponse(_pieces(stream), media_type=content_type(output.path), headers=headers)
 
 
 @router.get("/api/runs/{run}/outputs/{number}/preview")
-def output_preview(portal: PortalOf, run: str, number: int) -> dict[str, object]:
+def output_preview(portal: PortalOf, principal: PrincipalOf, run: str, number: int) -> dict[str, object]:
     """What an output looks like: a picture, the head of a table, the first lines."""
-    output = _output(portal, run, number)
+    output = _output(portal, principal, run, number)
     with portal.bench.vault.open(output.digest, used_by=f"output {output.path}") as stream:
         return preview_file(stream, output.path)
 
 
-def _row(portal: Portal, run: str) -> RunRow:
-    return portal.bench.store.run(run)
-
-
-def _output(portal: Portal, run: str, number: int) -> RecordedOutput:
-    record = read_record(_row(portal, run), portal.bench.vault)
+def _output(portal: Portal, principal: Principal, run: str, number: int) -> RecordedOutput:
+    record = read_record(seen_run(portal, principal, run), portal.bench.vault)
     if not 0 <= number < len(record.outputs):
         raise NotFound(f"run {record.run} has no output number {number}")
     return record.outputs[number]
 
 
-def _log(portal: Portal, row: RunRow, record: Record | None) -> tuple[str, bool]:
-    if record is None:
-        path = live_log(portal.bench, row.id, row.state)
-        content = path.read_bytes() if path else b""
-    else:
-        content = portal.bench.vault.read_bytes(record.log, used_by="log") if record.log else b""
+def _log(portal: Portal, record: Record | None) -> tuple[str, bool]:
+    if record is None or record.log is None:
+        return "", False
+    content = portal.bench.vault.read_bytes(record.log, used_by="log")
     return content[-LOG_SHOWN:].decode(errors="replace"), len(content) > LOG_SHOWN
 
 

@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from instantiator.session.model import OpenSession, Session, SessionId
 from instantiator.session.tickets import Right, RightKind, TicketRefused
+from instantiator.users import Event
+from instantiator.web.access import (
+    PrincipalOf,
+    WriterOf,
+    note,
+    own_session,
+    refuse_more_sessions,
+    refuse_unseen,
+    seen_session,
+)
 from instantiator.web.guard import PortalOf, User, Writer, refuse_other_origin
 from instantiator.web.portal import Portal
 from provenance.record import format_time
@@ -78,39 +88,54 @@ def sessions(portal: PortalOf, user: User) -> dict[str, object]:
 
 
 @router.post("/sessions", status_code=201)
-def open_session(portal: PortalOf, user: Writer, asked: Opening) -> dict[str, object]:
+def open_session(portal: PortalOf, principal: WriterOf, asked: Opening) -> dict[str, object]:
     """Begin a session; it launches while its steps are looked at."""
+    recipe = portal.bench.recipe(asked.recipe)
+    refuse_unseen(portal, principal, recipe, asked.datasets)
+    refuse_more_sessions(portal, principal.user)
     session = portal.sessions.open(
         OpenSession(
-            user=user,
-            recipe=portal.bench.recipe(asked.recipe).id,
+            user=principal.user,
+            recipe=recipe.id,
             gui=asked.gui,
             datasets=tuple(asked.datasets),
             workspace=asked.workspace,
             geometry=(asked.width, asked.height),
         )
     )
+    note(portal, principal, Event.SESSION_OPEN, session.id, detail=recipe.id)
     return session_to_json(session, portal.clock())
 
 
 @router.get("/sessions/{session}")
-def session_data(portal: PortalOf, user: User, session: str) -> dict[str, object]:
-    """One session now."""
-    return session_to_json(portal.session_of(user, session), portal.clock())
+def session_data(portal: PortalOf, principal: PrincipalOf, session: str) -> dict[str, object]:
+    """One session now, of mine or shared with me."""
+    return session_to_json(seen_session(portal, principal, session), portal.clock())
+
+
+@router.get("/sessions/{session}/log")
+def session_log(portal: PortalOf, user: User, session: str) -> dict[str, object]:
+    """What the display and the program last printed: a launch's page shows it as it comes."""
+    lines = portal.sessions.read_log(portal.session_of(user, session).id)
+    return {"lines": [{"from": who, "text": text} for who, text in lines]}
 
 
 @router.post("/sessions/{session}/ticket")
-def ticket(portal: PortalOf, user: Writer, session: str, wanted: Wanted) -> dict[str, object]:
-    """A ticket for one connection, good for a minute."""
-    found = portal.session_of(user, session)
-    return _issue(portal, user, found.id, view_only=wanted.view_only)
+def ticket(portal: PortalOf, principal: WriterOf, session: str, wanted: Wanted) -> dict[str, object]:
+    """A ticket for one connection, good for a minute; to a session shared with me, for looking on."""
+    found = seen_session(portal, principal, session)
+    is_own = found.user == principal.user
+    return _issue(portal, found.user, found.id, view_only=wanted.view_only or not is_own)
 
 
 @router.post("/sessions/{session}/share")
-def share(portal: PortalOf, user: Writer, session: str) -> dict[str, object]:
+def share(portal: PortalOf, principal: WriterOf, session: str) -> dict[str, object]:
     """A link with which anybody may look on until the session ends; they can neither type nor see files."""
-    found = portal.session_of(user, session)
-    right = Right(kind=RightKind.SHARE, user=user, session=found.id, view_only=True, expires=found.expires)
+    found = own_session(portal, principal, session)
+    right = Right(
+        kind=RightKind.SHARE, user=principal.user, session=found.id, view_only=True, expires=found.expires
+    )
+    note(portal, principal, Event.SHARE, f"session {found.id}", detail="link to watch")
     text = portal.tickets.issue(right, now=portal.clock())
     return {"path": f"/watch/{found.id}#{text}", "expires": format_time(right.expires)}
 
@@ -148,9 +173,10 @@ def restart(portal: PortalOf, user: Writer, session: str) -> dict[str, object]:
 
 
 @router.post("/sessions/{session}/end")
-def end(portal: PortalOf, user: Writer, session: str) -> dict[str, object]:
+def end(portal: PortalOf, principal: WriterOf, session: str) -> dict[str, object]:
     """End the session; its files are kept and its record is written."""
-    found = portal.session_of(user, session)
+    found = own_session(portal, principal, session)
+    note(portal, principal, Event.SESSION_END, found.id)
     portal.tickets.withdraw(found.id)
     return session_to_json(portal.sessions.end(found.id, "ended by its user"), portal.clock())
 

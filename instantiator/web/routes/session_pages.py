@@ -9,6 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from instantiator.recipe.model import Gui, Recipe
 from instantiator.session.model import OpenSession
+from instantiator.users import Event
+from instantiator.web.access import note, refuse_more_sessions, seen_datasets
 from instantiator.web.guard import LOGGED_IN, PortalOf, User, Writer
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound, Portal
@@ -39,11 +41,12 @@ def open_session(
 ) -> Response:
     """Begin a session and go to its page, which shows the steps and then the screen."""
     recipe = portal.bench.recipe(f"{name}/{version}")
-    known = {item for item, _ in dataset_names(portal.bench, recipe)}
+    known = {item for item, _ in dataset_names(recipe, seen_datasets(portal, request.state.principal))}
     asked = tuple(item for item in dataset or () if item)
     width, height = (int(side) for side in geometry.split("x"))
     try:
         _refuse_unknown(recipe, gui, asked, known)
+        refuse_more_sessions(portal, user)
         session = portal.sessions.open(
             OpenSession(
                 user=user,
@@ -56,6 +59,7 @@ def open_session(
         )
     except ThawError as error:
         return _open_form(request, portal, recipe.id, gui=gui, error=error)
+    note(portal, request.state.principal, Event.SESSION_OPEN, session.id, detail=recipe.id)
     return RedirectResponse(f"/sessions/{session.id}", status_code=303)
 
 
@@ -93,7 +97,7 @@ def _open_form(request: Request, portal: Portal, name: str, *, gui: str, error: 
         status=422 if error else 200,
         recipe=recipe,
         chosen=gui or recipe.guis[0].name,
-        datasets=dataset_names(portal.bench, recipe),
+        datasets=dataset_names(recipe, seen_datasets(portal, request.state.principal)),
         error=error,
     )
 

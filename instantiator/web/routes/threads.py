@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from instantiator.queue.model import Submission
 from instantiator.recipe.errors import ParameterInvalid
 from instantiator.recipe.parameters import describe_type, parameter_schema
 from instantiator.thread.plan import find_thread
+from instantiator.users import Event
+from instantiator.web.access import PrincipalOf, note, seen_datasets, sees_dataset
 from instantiator.web.guard import LOGGED_IN, PortalOf, User, Writer
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound, Portal
-from instantiator.web.runner import check_request, run_thread
+from instantiator.web.runner import check_request
 from instantiator.web.shelf import dataset_names
 from instantiator.web.work import Work
 from provenance.errors import ThawError
@@ -61,15 +64,23 @@ def _start(
     datasets = {key[6:]: value for key, value in given.items() if key.startswith("input.")}
     parameters = {key[6:]: value for key, value in given.items() if key.startswith("param.")}
     try:
-        check_request(portal.bench, recipe, thread, datasets, parameters)
+        check_request(
+            portal.bench,
+            recipe,
+            thread,
+            datasets=datasets,
+            parameters=parameters,
+            sees=lambda dataset: sees_dataset(portal, request.state.principal, dataset),
+        )
+        submission = Submission(
+            user=user, recipe=recipe.id, thread=thread.name, datasets=datasets, parameters=parameters
+        )
+        run = portal.queue.submit(submission)
     except ThawError as error:
         return _form(request, portal, names, given=given, error=error)
 
-    def do(work: Work) -> str:
-        return run_thread(portal.bench, recipe, thread, datasets=datasets, parameters=parameters, work=work)
-
-    work = portal.works.start(user, f"{recipe.title}: {thread.title}", do)
-    return RedirectResponse(f"/work/{work.id}", status_code=303)
+    note(portal, request.state.principal, Event.SUBMIT, run.id, detail=f"{recipe.id} {thread.name}")
+    return RedirectResponse(f"/runs/{run.id}", status_code=303)
 
 
 def _form(
@@ -94,7 +105,7 @@ def _form(
         status=422 if error else 200,
         recipe=recipe,
         thread=thread,
-        datasets=dataset_names(portal.bench, recipe),
+        datasets=dataset_names(recipe, seen_datasets(portal, request.state.principal)),
         described={item.name: describe_type(item) for item in thread.parameters},
         given=given,
         error=error,
@@ -115,9 +126,10 @@ def work_data(portal: PortalOf, user: User, work: str, offset: int = 0) -> dict[
 
 
 @router.post("/api/work/{work}/cancel")
-def cancel(portal: PortalOf, user: Writer, work: str) -> dict[str, object]:
+def cancel(portal: PortalOf, user: Writer, principal: PrincipalOf, work: str) -> dict[str, object]:
     """Stop it in order: a run is recorded as cancelled."""
     found = _work(portal, user, work)
+    note(portal, principal, Event.CANCEL, found.title, detail=work)
     found.cancel.set()
     return found.to_json()
 

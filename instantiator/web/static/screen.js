@@ -2,8 +2,17 @@
 import { pause } from "./common.js";
 
 const WAITS = [0, 500, 1000, 2000, 4000, 8000];
-// Close codes of the gateway (docs/gateway.md) after which trying again by itself would not help.
-const FINAL = [1003, 1009, 4400, 4408];
+const DEFECT = "the gateway refused what this page sent. That is a defect of Thaw: please report it";
+// Close codes of the gateway (docs/gateway.md) after which trying again by itself would not help, in words.
+const FINAL = { 1003: DEFECT, 1009: DEFECT, 4400: DEFECT, 4408: "nothing moved here for a long time, so the screen was let go" };
+export const IDLE = 4408;
+
+// Why a connection ended: our own words for what its user has to decide, the gateway's for the rest.
+export function explainClose(closed, isClean) {
+  const words = FINAL[closed?.code];
+  if (words === DEFECT) return `${words} (code ${closed.code}${closed.reason ? `: ${closed.reason}` : ""})`;
+  return words ?? (closed?.reason || (isClean ? "the service closed the connection" : "the connection was cut"));
+}
 
 export class Screen extends EventTarget {
   // `ticket` is asked for each connection anew: it is good for one, for a minute, and never part of an address.
@@ -70,9 +79,9 @@ export class Screen extends EventTarget {
       rfb.addEventListener("disconnect", (event) => {
         if (this.rfb === rfb) this.rfb = null;
         const was = this.state;
-        const why = closed?.reason || (event.detail.clean ? "the service closed the connection" : "the connection was cut");
-        if (FINAL.includes(closed?.code)) this.wanted = false;
-        this.#become("disconnected", why);
+        const why = explainClose(closed, event.detail.clean);
+        if (closed?.code in FINAL) this.wanted = false;
+        this.#become("disconnected", why, closed?.code);
         if (was === "connected") { if (this.wanted) this.connect(); } else fail(new Error(why));
       }, { once: true });
     });
@@ -87,8 +96,8 @@ export class Screen extends EventTarget {
     this.rfb.dragViewport = false;
   }
 
-  #become(state, why = "") {
+  #become(state, why = "", code = 0) {
     this.state = state;
-    this.dispatchEvent(new CustomEvent("state", { detail: { state, why, tries: this.tries, again: this.wanted } }));
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, why, code, tries: this.tries, again: this.wanted } }));
   }
 }

@@ -3,14 +3,14 @@ import { $, ask, make, pause, showSteps, toast } from "./common.js";
 import { setUpClipboard } from "./clipboard.js";
 import { setUpFiles } from "./files.js";
 import { holdAltGr, sendKeys } from "./keys.js";
-import { Screen } from "./screen.js";
+import { IDLE, Screen } from "./screen.js";
 
 const { session, kind } = $("session").dataset;
 const api = `/api/sessions/${session}`;
 const post = (what) => ask(`${api}/${what}`, { method: "POST" });
 const screen = new Screen($("screen"), session, async () =>
   (await ask(`${api}/ticket`, { method: "POST", body: { view_only: false } })).ticket);
-let data = null, endsAt = 0, altGr = false, shown = false, lostWhy = "";
+let data = null, endsAt = 0, altGr = false, shown = false, lostWhy = "", dismissed = "";
 
 screen.addEventListener("state", ({ detail }) => {
   $("connection").textContent = detail.state;
@@ -18,6 +18,10 @@ screen.addEventListener("state", ({ detail }) => {
   const isLost = detail.state !== "connected" && (detail.tries > 1 || detail.why && !detail.again) && data?.has_screen;
   $("lost").hidden = !isLost;
   if (detail.why) lostWhy = detail.why;
+  if (isLost && detail.state === "disconnected") {
+    $("lost-title").textContent = detail.code === IDLE ? "Are you still there?" : "Connection lost";
+    $("reconnect").textContent = detail.code === IDLE ? "Go on" : "Connect now";
+  }
   if (isLost) $("lost-what").textContent = `${lostWhy || "The screen does not answer"}. Your program goes on${detail.again ? `; connecting again by itself (try ${detail.tries})` : ""}.`;
   if (detail.state === "connected") lostWhy = "";
 });
@@ -29,9 +33,8 @@ function show(next) {
   if (!next.has_screen && !next.is_over) {
     showSteps($("steps"), next.steps);
     $("waited").textContent = `${next.waited_s.toFixed(0)} s so far. The window appears here by itself.`;
-    $("launch-log").hidden = !next.log_tail.length;
-    $("launch-log").textContent = next.log_tail.join("\n");
   }
+  tellNotice(next);
   const isAppOver = next.state === "application-ended";
   $("ended-app").hidden = !isAppOver;
   if (isAppOver) {
@@ -39,9 +42,32 @@ function show(next) {
     $("app-log").textContent = next.log_tail.join("\n") || "It printed nothing.";
   }
   $("tools").hidden = !next.has_screen || kind === "web";
-  $("countdown").hidden = next.is_over;
+  $("countdown").hidden = !next.has_screen || next.is_over;
   if (next.is_over) return over(next);
   if (next.has_screen && !shown) { shown = true; open(); }
+}
+
+// What is told of a session that is ready all the same: a declared window that has not come.
+function tellNotice(next) {
+  const text = next.state === "ready" ? next.message : "";
+  $("notice").hidden = !text || text === dismissed;
+  if ($("notice-what").textContent !== text) $("notice-what").textContent = text;
+  $("notice-said").hidden = !next.log_tail.length;
+  setLog($("notice-log"), next.log_tail);
+}
+
+function setLog(box, lines) {
+  const text = lines.join("\n");
+  if (box.textContent === text) return;  // a text somebody has marked stays marked
+  const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  box.textContent = text;
+  if (isAtEnd) box.scrollTop = box.scrollHeight;
+}
+
+async function followLog() {
+  const { lines } = await ask(`${api}/log`);
+  $("launch-log").hidden = !lines.length;
+  setLog($("launch-log"), lines.filter(({ text }) => text.trim()).map(({ from, text }) => `${from === "display" ? "display" : "program"} │ ${text}`));
 }
 
 function open() {
@@ -56,7 +82,7 @@ function open() {
 
 function over(next) {
   screen.disconnect();
-  for (const id of ["files", "files-toggle", "end", "lost", "launch", "ended-app"]) $(id).hidden = true;
+  for (const id of ["files", "files-toggle", "end", "lost", "launch", "ended-app", "notice"]) $(id).hidden = true;
   $("connection").textContent = next.state;
   $("connection").className = `badge is-${next.state}`;
   $("over").hidden = false;
@@ -73,6 +99,7 @@ async function follow() {
       show(await ask(api));
       silent = 0;
       if (data.is_over && data.state !== "ending") return;
+      if (data.state === "launching") await followLog().catch(() => {});  // the steps go on without it
     } catch (error) {
       silent += 1;
       if (error.status === 401 || error.status === 404) { location.reload(); return; }
@@ -119,7 +146,22 @@ $("end").addEventListener("click", end);
 $("end-too").addEventListener("click", end);
 $("reconnect").addEventListener("click", () => { screen.tries = 0; screen.connect(); });
 $("shot").addEventListener("click", screenshot);
-$("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : $("session").querySelector(".stage").requestFullscreen().catch(() => toast("Your browser refuses fullscreen.")));
+$("notice-close").addEventListener("click", () => { dismissed = data.message; $("notice").hidden = true; screen.rfb?.focus(); });
+// All of the session goes fullscreen, the bar too: it slides away, and comes at the upper edge.
+$("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : $("session").requestFullscreen().then(
+  () => { screen.rfb?.focus(); toast("The tools are at the upper edge. Esc, F11 or their button leave fullscreen."); },
+  () => toast("Your browser refuses fullscreen.")));
+document.addEventListener("fullscreenchange", () => {
+  const isFull = Boolean(document.fullscreenElement);
+  $("full").textContent = isFull ? "Leave fullscreen" : "Fullscreen";
+  $("full").setAttribute("aria-pressed", String(isFull));
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "F11" || !document.fullscreenElement) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();  // the program on the screen would get it too
+  document.exitFullscreen();
+}, true);
 // Beside the files the screen is shown smaller, and not made smaller: that would push the program's windows about.
 const fitNow = () => $("fit").value === "resize" && !$("files").hidden ? "scale" : $("fit").value;
 new MutationObserver(() => screen.apply(fitNow())).observe($("files"), { attributeFilter: ["hidden"] });

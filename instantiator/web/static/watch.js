@@ -19,4 +19,5 @@ screen.addEventListener("state", ({ detail }) => {
   $("lost").hidden = detail.state === "connected" || !detail.why;
   $("lost-what").textContent = detail.why;
 });
+$("again").addEventListener("click", () => { screen.tries = 0; screen.connect(); });
 screen.connect();

@@ -12,8 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from instantiator.commands.common import Bench
+from instantiator.queue import Queue
 from instantiator.session.model import OpenSession, SessionId
 from instantiator.session.tickets import Right, RightKind, Tickets
+from instantiator.users import Role, Users
 from instantiator.web.app import create_app
 from instantiator.web.portal import Portal
 from tests.fakes_session import NOON, FakeSessions
@@ -57,10 +59,15 @@ class Browser:
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
     monkeypatch.setenv("THAW_RECIPES", str(Path(__file__).parents[3] / "recipes"))
+    users = Users(tmp_path / "users.sqlite")
+    users.people.add("william", [Role.SCIENTIST], now=NOON)
+    bench = Bench()
     return Portal(
-        bench=Bench(),
+        bench=bench,
         sessions=FakeSessions(tmp_path / "workspaces"),
         tickets=Tickets(tmp_path / "tickets.sqlite"),
+        users=users,
+        queue=Queue(bench),
         user="caroline",
         clock=lambda: NOON,
         upload_limit=1000,

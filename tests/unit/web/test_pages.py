@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from instantiator.web.pages import words
 from instantiator.web.previews import PreviewImpossible, preview_file
 from tests.unit.web.conftest import Browser
 
@@ -52,6 +53,17 @@ def test_a_session_page_says_how_the_program_ended_and_no_path_of_this_host(brow
     assert (data["state"], data["exit_status"]) == ("application-ended", 139)
     assert data["log_tail"] == ["Segmentation fault"]
     assert str(browser.sessions.root) not in browser.client.get(f"/sessions/{session}").text + str(data)
+
+
+def test_a_launch_shows_what_display_and_program_print(browser: Browser, other: Browser) -> None:
+    session = browser.open()
+    lines = browser.client.get(f"/api/sessions/{session}/log").json()["lines"]
+    assert [line["from"] for line in lines] == ["display", "application"]
+    assert other.client.get(f"/api/sessions/{session}/log").status_code == 404
+
+
+def test_backquoted_words_are_code_and_nothing_else_becomes_markup() -> None:
+    assert words("type `help` & <b>") == "type <code>help</code> &amp; &lt;b&gt;"
 
 
 def test_a_fits_image_is_shown_as_png() -> None:
