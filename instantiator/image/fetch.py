@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -167,12 +168,12 @@ def try_each(wanted: Wanted, take: Callable[[BinaryIO], Taken]) -> Taken:
 
 
 def _persist(url: str, take: Callable[[BinaryIO], Taken]) -> Taken:
-    """Ask an address again where it may only be busy: four times, after 1, 2 and 4 seconds."""
+    """Ask an address again where it may only be busy: five times, after 1, 2, 4 and 8 seconds."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
     again = Retrying(
         retry=retry_if_exception(_is_passing),
-        stop=stop_after_attempt(4),
+        stop=stop_after_attempt(5),
         wait=wait_exponential(1),
         reraise=True,
     )
@@ -185,11 +186,13 @@ def _persist(url: str, take: Callable[[BinaryIO], Taken]) -> Taken:
 
 
 def _is_passing(error: BaseException) -> bool:
-    """Whether a failure may be gone in a moment: a server that is busy or a line that broke, not a plain no."""
+    """Whether a failure may be gone in a moment: a busy server or name service, a broken line; not a plain no."""
     if isinstance(error, HTTPError):
         return error.code == 429 or error.code >= 500
     if isinstance(error, URLError):
-        return isinstance(error.reason, (ConnectionError, TimeoutError))
+        return _is_passing(error.reason) if isinstance(error.reason, OSError) else False
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
     return isinstance(error, (ConnectionError, TimeoutError, HTTPException))
 
 

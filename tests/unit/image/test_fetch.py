@@ -7,6 +7,7 @@ from email.message import Message
 from http.client import IncompleteRead
 from io import BytesIO
 from pathlib import Path
+from socket import EAI_AGAIN, EAI_NONAME, gaierror
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 
@@ -64,7 +65,14 @@ def http_error(code: int) -> HTTPError:
 
 @pytest.mark.parametrize(
     "passing",
-    [http_error(503), http_error(429), URLError(ConnectionResetError()), TimeoutError(), IncompleteRead(b"")],
+    [
+        http_error(503),
+        http_error(429),
+        URLError(ConnectionResetError()),
+        URLError(gaierror(EAI_AGAIN, "Temporary failure in name resolution")),
+        TimeoutError(),
+        IncompleteRead(b""),
+    ],
 )
 def test_a_mirror_that_is_busy_is_asked_again(
     passing: Exception, vault: Vault, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +83,9 @@ def test_a_mirror_that_is_busy_is_asked_again(
     assert mirror.asked == 3
 
 
-@pytest.mark.parametrize("plain", [http_error(404), URLError(FileNotFoundError())])
+@pytest.mark.parametrize(
+    "plain", [http_error(404), URLError(FileNotFoundError()), URLError(gaierror(EAI_NONAME, "not known"))]
+)
 def test_a_plain_no_is_not_asked_again(
     plain: Exception, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
