@@ -144,6 +144,7 @@ def _serve(  # the parts of one service
     from instantiator.commands.service import told_address
     from instantiator.commands.session import sessions_of
     from instantiator.queue import Queue
+    from instantiator.queue.bench import limits_of
     from instantiator.session.bench import Quota
     from instantiator.users import Users
     from instantiator.web.oidc import Provider
@@ -154,12 +155,13 @@ def _serve(  # the parts of one service
     quota = Quota(idle_displays=bench.settings.idle_displays, launches=bench.settings.jobs)
     sessions = sessions_of(bench, quota=quota, gateway_gid=gateway_gid, is_observing=True)
     sessions.recover()
+    users = Users(bench.settings.users_file)
     portal = Portal(
         bench=bench,
         sessions=sessions,
         tickets=tickets,
-        users=Users(bench.settings.users_file),
-        queue=Queue(bench),
+        users=users,
+        queue=Queue(bench, limits_of(bench.settings, users.people.limits_of)),
         provider=Provider(bench.settings.oidc) if bench.settings.oidc else None,
         user=getpass.getuser(),
         gateway_gid=gateway_gid,

@@ -41,6 +41,7 @@ def worker_command(
     from instantiator.queue.endings import Endings
     from instantiator.queue.execute import Executor, preparer
     from instantiator.queue.worker import Capacity, Worker, capacity_of_host
+    from instantiator.users import Users
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
     bench = Bench()
@@ -57,7 +58,7 @@ def worker_command(
             store=bench.store,
             vault=bench.vault,
             runs_dir=bench.settings.runs_dir,
-            limits=limits_of(bench.settings),
+            limits=limits_of(bench.settings, Users(bench.settings.users_file).people.limits_of),
         )
         executor = Executor(runs, endings, preparer(bench, runs))
         capacity = Capacity(cpus=cpus or host.cpus, memory_mb=memory_mb or host.memory_mb)

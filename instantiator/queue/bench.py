@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from instantiator.progress import Progress
-from instantiator.queue.model import QueueLimits
+from instantiator.queue.model import QueueLimits, Share
 from instantiator.thread.start import Shelf
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ class QueueBench(Protocol):
         """The lock that answers a recipe."""
 
 
-def limits_of(settings: Settings) -> QueueLimits:
-    """The limits as the settings give them."""
+def limits_of(settings: Settings, shares: Callable[[str], Share] | None = None) -> QueueLimits:
+    """The limits as the settings give them, and those of each user."""
     return QueueLimits(
         queued_together=settings.queued_together,
         queued_per_user=settings.queued_per_user,
         executing_per_user=settings.executing_per_user,
+        shares=shares,
         reexecuted_percent=settings.reexecuted_percent,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from instantiator.job.spec import RunId
 from provenance.digest import Digest
@@ -123,6 +124,18 @@ class Event:
     data: Mapping[str, object]
 
 
+class Share(Protocol):
+    """How many runs of one user may wait, and how many may execute at a time."""
+
+    @property
+    def queued(self) -> int:
+        """How many may wait."""
+
+    @property
+    def executing(self) -> int:
+        """How many may execute."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
     """How many runs may wait, and how many of one user may execute at a time. Settings give them."""
@@ -132,3 +145,14 @@ class QueueLimits:
     executing_per_user: int = 64
     reexecuted_percent: float = 1.0
     """The share of answers from the record that are executed again in silence, and judged."""
+    shares: Callable[[str], Share] | None = None
+    """What one user may have, where that is less than everybody may."""
+
+    def queued_of(self, user: str) -> int:
+        """How many runs of this user may wait."""
+        return min(self.queued_per_user, self.shares(user).queued if self.shares else self.queued_per_user)
+
+    def executing_of(self, user: str) -> int:
+        """How many runs of this user may execute at a time."""
+        most = self.executing_per_user
+        return min(most, self.shares(user).executing if self.shares else most)

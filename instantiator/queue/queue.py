@@ -256,10 +256,10 @@ class Queue:
                     f"{waiting.together} runs wait, and no more than {self.limits.queued_together} may",
                     hint="submit it again later",
                 )
-            if waiting.of_user >= self.limits.queued_per_user:
+            most = self.limits.queued_of(user)
+            if waiting.of_user >= most:
                 raise QuotaReached(
-                    f"{waiting.of_user} runs of {user!r} wait, and no more than"
-                    f" {self.limits.queued_per_user} of one user may",
+                    f"{waiting.of_user} runs of {user!r} wait, and no more than {most} of this user may",
                     hint="wait for some to end, or cancel some",
                 )
 

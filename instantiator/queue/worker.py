@@ -137,7 +137,7 @@ class Worker:
                 leased_until=now + self._lease,
                 cpus=self._capacity.cpus,
                 memory_mb=self._capacity.memory_mb,
-                executing_per_user=self._endings.limits.executing_per_user,
+                may_execute=self._endings.limits.executing_of,
             )
         )
 

@@ -60,6 +60,12 @@ def _load_tree() -> Rule[Any]:
     return TreeRule(RULES)
 
 
+def _load_notebook() -> Rule[Any]:
+    from provenance.compare.notebook import NotebookRule
+
+    return NotebookRule()
+
+
 class _Rules(Mapping[str, Rule[Any]]):
     """Rules by name, each imported when it is first asked for: a recipe is read before every cold start."""
 
@@ -89,6 +95,7 @@ RULES: Mapping[str, Rule[Any]] = _Rules(
         "table": _load_table,
         "fits": _load_fits,
         "tree": _load_tree,
+        "notebook": _load_notebook,
     }
 )
 

@@ -108,7 +108,7 @@ class QueueTable:
             executing = _join(connection, "state = 'executing'")
             left = [row for row in executing if _is_left(row, asked, _leased_until(connection, row.run.id))]
             held = [row for row in executing if row not in left]
-            chosen = next(iter(left), None) or _next_queued(connection, held, asked.executing_per_user)
+            chosen = next(iter(left), None) or _next_queued(connection, held, asked.may_execute)
             if chosen is None or not _has_room(chosen, held, asked):
                 return None
             _lease(connection, chosen, asked)
@@ -235,7 +235,7 @@ def _is_left(row: QueuedRow, asked: Claiming, leased_until: datetime | None) -> 
 
 
 def _next_queued(
-    connection: sqlite3.Connection, held: list[QueuedRow], executing_per_user: int
+    connection: sqlite3.Connection, held: list[QueuedRow], may_execute: Callable[[str], int]
 ) -> QueuedRow | None:
     oldest = connection.execute(
         "SELECT runs.id, queue.user, priority, min(submitted) AS first FROM runs"
@@ -250,7 +250,7 @@ def _next_queued(
         ).fetchone()
         return -row["priority"], executing[row["user"]], served or "", row["first"]
 
-    allowed = [row for row in oldest if executing[row["user"]] < executing_per_user]
+    allowed = [row for row in oldest if executing[row["user"]] < may_execute(row["user"])]
     if not allowed:
         return None
     return _join(connection, "runs.id = ?", (min(allowed, key=turn)["id"],))[0]

@@ -78,7 +78,7 @@ class Claiming:
     leased_until: datetime
     cpus: float
     memory_mb: int
-    executing_per_user: int
+    may_execute: Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ from instantiator.engine.wire import EngineUnreachable
 from instantiator.image.lock import LockedDeposit
 from instantiator.job.backend import RunningJob
 from instantiator.job.spec import JobResult, JobSpec, RunId
-from instantiator.queue import Queue
+from instantiator.queue import Queue, QueueLimits
+from instantiator.queue.errors import QuotaReached
+from instantiator.users.model import UserLimits
 from provenance.record import Record, RunState, record_from_bytes
 from provenance.store import Claiming, Owner, is_alive, this_process
 from tests.examples import sha256
@@ -51,7 +53,7 @@ def claim_as(bench: CounterBench, owner: Owner, *, ago_s: float = 60) -> None:
         leased_until=past,
         cpus=4,
         memory_mb=1024,
-        executing_per_user=9,
+        may_execute=lambda _user: 9,
     )
     assert bench.store.queue.claim(asked) is not None
 
@@ -233,6 +235,18 @@ def test_one_user_may_not_execute_more_than_a_limit(bench: CounterBench) -> None
     counter = Counter()
     work_until(bench.worker(counter, executing_per_user=1), all_final(queue))
     assert counter.most == 1
+
+
+def test_a_user_with_a_share_may_have_less_than_everybody(bench: CounterBench) -> None:
+    shares = {"kepler": UserLimits(queued=2, executing=1)}
+    limits = QueueLimits(shares=lambda user: shares.get(user, UserLimits()))
+    queue = Queue(bench, limits)
+    for number in range(2):
+        queue.submit(count("kepler", parameters={"number": number}))
+    with pytest.raises(QuotaReached, match=r"2 runs of 'kepler' wait, and no more than 2"):
+        queue.submit(count("kepler", parameters={"number": 3}))
+    assert queue.submit(count("tycho", parameters={"number": 4})).user == "tycho"
+    assert (limits.executing_of("kepler"), limits.executing_of("tycho")) == (1, 8)
 
 
 def test_users_take_turns_whatever_one_has_submitted_and_priority_comes_first(bench: CounterBench) -> None:
