@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instantiator.curate.lock import pin_image
 from instantiator.image.build import Workshop, build_image
 from instantiator.image.builder import builder_lock
 from instantiator.image.ensure import fetch_and_build, find_built, locked_image
-from instantiator.image.errors import FetchFailed, LockMissing
+from instantiator.image.errors import FetchFailed, LockMissing, NothingAwaited
 from instantiator.image.evidence import render_evidence
 from instantiator.image.fetch import Mirrors, missing_objects, refuse_awaited
 from instantiator.image.files import keep_files
@@ -61,6 +61,34 @@ def build_recipe(
     return Built(
         recipe=recipe.id, image=image, name=lock.image_name, is_new=True, is_pinned_now=is_pinned_now
     )
+
+
+def build_up_to_deposit(
+    recipe: Recipe, workshop: Workshop, mirrors: Mirrors, progress: Progress, *, is_offline: bool = False
+) -> Built:
+    """Have an image of all of `recipe` but its deposits and the steps that need them, to look at its environment.
+
+    It is another image under another name, and no lock names it: nothing runs in it, and the recipe goes on waiting.
+    """
+    lock = up_to_deposit(refuse_unlocked(recipe))
+    keep_files(recipe, lock, workshop.vault)
+    image = (
+        build_offline(lock, workshop, progress)
+        if is_offline
+        else fetch_and_build(lock, workshop, mirrors, progress)
+    )
+    return Built(recipe=lock.recipe, image=image, name=lock.image_name, is_new=True)
+
+
+def up_to_deposit(lock: Lock) -> Lock:
+    """What of a lock can be built while its deposits are awaited; raises `NothingAwaited` where it has none."""
+    if not lock.deposits:
+        raise NothingAwaited(
+            f"{lock.recipe} asks for no deposit",
+            where=lock.recipe,
+            hint=f"build it whole: thaw recipe build {lock.recipe.split('/')[0]}",
+        )
+    return replace(lock, recipe=f"{lock.recipe}+up-to-deposit", deposits=(), steps=(), image=None)
 
 
 def build_offline(lock: Lock, workshop: Workshop, progress: Progress) -> LockedImage:

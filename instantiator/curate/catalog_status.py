@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instantiator.catalog import CatalogEntry
 from instantiator.evidence import Evidence, Kind, read_evidence
+
+if TYPE_CHECKING:
+    from instantiator.recipe.model import Recipe
 
 VERIFIED = "verified"
 
@@ -34,6 +38,19 @@ class Status:
 def status_of(entry: CatalogEntry, home: Path) -> Status:
     """How a recipe stands in this Thaw."""
     return derive_status(entry, read_evidence(home, entry.id) if entry.image else ())
+
+
+def status_of_recipe(recipe: Recipe, home: Path) -> Status:
+    """How a recipe stands in this Thaw, published or not: without a lock that answers it, it is `not locked`."""
+    from instantiator.curate.publish import entry_of
+    from instantiator.image.errors import LockMissing, LockStale
+    from instantiator.image.lock import refuse_unlocked
+
+    try:
+        lock = None if recipe.missing else refuse_unlocked(recipe)
+    except (LockMissing, LockStale) as error:
+        return Status(word="not locked", details=(error.message,))
+    return status_of(entry_of(recipe, lock), home)
 
 
 def derive_status(entry: CatalogEntry, shown: Sequence[Evidence]) -> Status:

@@ -39,11 +39,22 @@ def entry_of(recipe: Recipe, lock: Lock | None) -> CatalogEntry:
         threads=tuple(thread.name for thread in recipe.threads),
         guis=tuple(gui.name for gui in recipe.guis),
         image=image.id if image else None,
-        awaits=() if image else tuple(describe_deposit(deposit) for deposit in recipe.deposits),
+        awaits=()
+        if image
+        else tuple(describe_deposit(deposit) for deposit in awaited_deposits(recipe, lock)),
         missing=recipe.missing,
         retired=recipe.retired,
         superseded_by=recipe.superseded_by,
     )
+
+
+def awaited_deposits(recipe: Recipe, lock: Lock | None) -> tuple[Deposit, ...]:
+    """The deposits nobody has handed in, as far as recipe and lock tell.
+
+    A digest that only the lock has was pinned by handing the file in; one the recipe names was only known before.
+    """
+    pinned = {item.name for item in (lock.deposits if lock else ()) if item.sha256 is not None}
+    return tuple(item for item in recipe.deposits if item.sha256 is not None or item.name not in pinned)
 
 
 def describe_deposit(deposit: Deposit) -> str:

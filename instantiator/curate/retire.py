@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 from instantiator.atomic import replace_bytes, replace_text
 from instantiator.catalog import catalog_file, catalog_text, read_catalog
-from instantiator.curate.publish import publish_recipe
-from instantiator.recipe.errors import RecipeInvalid, RecipeUnknown
+from instantiator.recipe.errors import RecipeUnknown
 from instantiator.recipe.find import find_recipe
+from instantiator.recipe.keep import keep_recipe
 from instantiator.recipe.load import load_recipe
 from instantiator.recipe.model import Recipe
-from instantiator.thread.crates import keep_recipe
 from provenance.vault import Vault
 
 WHY = "superseded"
@@ -32,7 +33,7 @@ def retire_recipe(recipe: Recipe, vault: Vault, *, superseded_by: str = "", why:
     replace_text(recipe.file, retired_text(former.decode(), superseded_by=superseded_by, why=why))
     try:
         retired = load_recipe(recipe.folder)
-        _renew_entry(retired)
+        _mark_entry(retired)
     except BaseException:
         replace_bytes(recipe.file, former)
         raise
@@ -41,8 +42,6 @@ def retire_recipe(recipe: Recipe, vault: Vault, *, superseded_by: str = "", why:
 
 def retired_text(text: str, *, superseded_by: str, why: str) -> str:
     """The text of a recipe.yaml with the keys that say it is retired, behind its version; all else untouched."""
-    import json
-
     lines = [f"retired: {json.dumps(why or WHY, ensure_ascii=False)}\n"]
     lines += [f"superseded_by: {superseded_by}\n"] if superseded_by else []
     bare = _OURS.sub("", text)
@@ -60,21 +59,15 @@ def refuse_wrong_successor(recipe: Recipe, superseded_by: str) -> None:
         )
 
 
-def _renew_entry(recipe: Recipe) -> None:
-    """Only what is published has an entry to renew; one that no longer is fit to be published keeps its facts."""
+def _mark_entry(recipe: Recipe) -> None:
+    """Only what is published has an entry to mark; the rest of it stays as it was published."""
     recipes_dir = recipe.folder.parent.parent
     entries = read_catalog(recipes_dir)
-    if not any(entry.id == recipe.id for entry in entries):
-        return
-    try:
-        publish_recipe(recipe)
-    except RecipeInvalid:
-        from dataclasses import replace
-
-        marked = tuple(
-            replace(entry, retired=recipe.retired, superseded_by=recipe.superseded_by)
-            if entry.id == recipe.id
-            else entry
-            for entry in entries
-        )
+    marked = tuple(
+        replace(entry, retired=recipe.retired, superseded_by=recipe.superseded_by)
+        if entry.id == recipe.id
+        else entry
+        for entry in entries
+    )
+    if marked != entries:
         replace_text(catalog_file(recipes_dir), catalog_text(marked))

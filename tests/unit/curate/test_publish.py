@@ -70,9 +70,14 @@ def test_a_recipe_with_an_error_is_not_published(eps: Recipe) -> None:
 
 def test_an_entry_names_the_deposits_nobody_has_handed_in(tmp_path: Path) -> None:
     recipe = midas_recipe(tmp_path)
-    waiting = replace(MIDAS_LOCK.deposits[0], sha256=None)
-    entry = entry_of(recipe, replace(answering_lock(recipe), deposits=(waiting,)))
-    assert (entry.awaits, entry.status, entry.image) == (("tables",), "awaiting deposit", None)
+    (deposit,) = recipe.deposits
+    waiting = replace(answering_lock(recipe), deposits=(replace(MIDAS_LOCK.deposits[0], sha256=None),))
+    known = replace(recipe, deposits=(replace(deposit, sha256="ab" * 32, size=1_534_501_526),))
+    assert [entry_of(one, waiting).awaits for one in (recipe, known)] == [
+        ("tables: tables.dat, from the ESO archive; pinned by its sha256 when it is handed in",),
+        (f"tables: tables.dat, 1,534,501,526 bytes, from the ESO archive; sha256 {'ab' * 32}",),
+    ]
+    assert (entry_of(recipe, waiting).status, entry_of(recipe, waiting).image) == ("awaiting deposit", None)
 
 
 def test_a_recipe_that_was_never_built_is_locked(tmp_path: Path) -> None:
