@@ -1,53 +1,52 @@
 """Archives of astronomy: an identifier such as `xmm:0123700101` becomes the files it stands for.
 
-Which archives there are is for recipes and sites to say: each is an `Archive` put into `ARCHIVES` under its short
-name. An archive must name the digest of every file: a byte that nobody vouches for is not taken.
+Each archive is put into `ARCHIVES` under its short name. Those that publish digests are held to them; of the others a
+file is taken once, hashed and kept, and that is the dataset for good.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
-from provenance.digest import Digest
-from provenance.errors import ThawError
+from instantiator.dataset.archives_integral import IntegralArchive
+from instantiator.dataset.archives_model import (
+    Archive,
+    ArchiveFile,
+    ArchiveRefused,
+    ArchiveUnknown,
+    ArchiveUnreachable,
+)
+from instantiator.dataset.archives_xmm import XmmArchive
+from instantiator.dataset.names import identified_name
 
+__all__ = [
+    "ARCHIVES",
+    "Archive",
+    "ArchiveFile",
+    "ArchiveRefused",
+    "ArchiveUnknown",
+    "ArchiveUnreachable",
+    "find_files",
+    "is_identifier",
+    "name_of",
+]
 
-class ArchiveUnknown(ThawError):
-    """No archive has this short name, or it has no such identifier."""
+_IDENTIFIER = re.compile(r"([a-z][a-z0-9-]*):([^/].*)")
 
-    code = "archive-unknown"
-
-
-class ArchiveUnreachable(ThawError):
-    """An archive does not answer, or says that it cannot now."""
-
-    code = "archive-unreachable"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveFile:
-    """A file an archive has: where it is fetched from, and the digest it must then have."""
-
-    path: str
-    url: str
-    digest: Digest
-
-
-class Archive(Protocol):
-    """An archive that can be asked. Raises `ArchiveUnknown` and `ArchiveUnreachable`."""
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-
-    def find(self, identifier: str, /) -> tuple[ArchiveFile, ...]:
-        """The files that an identifier, without the archive's short name, stands for."""
-
-
-ARCHIVES: dict[str, Archive] = {}
+ARCHIVES: dict[str, Archive] = {"integral": IntegralArchive(), "xmm": XmmArchive()}
 """The archives there are, by the short name before the colon of an identifier."""
+
+
+def is_identifier(text: str, archives: Mapping[str, Archive] = ARCHIVES) -> bool:
+    """Whether a text is meant for one of the archives, and is no name or path."""
+    parts = _IDENTIFIER.fullmatch(text)
+    return parts is not None and parts[1] in archives
+
+
+def name_of(identifier: str) -> str:
+    """What the dataset of an identifier is called: `xmm-0123700101`; a list gets a name made from all of it."""
+    return identified_name(identifier)
 
 
 def find_files(identifier: str, archives: Mapping[str, Archive] = ARCHIVES) -> tuple[ArchiveFile, ...]:

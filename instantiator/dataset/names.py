@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Container
@@ -15,6 +16,8 @@ from provenance.store import Dataset, Store
 _LONGEST = 80
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}")
 _REFERENCE = re.compile(rf"({_NAME.pattern})(?:@([1-9][0-9]{{0,8}}))?")
+_DATED = re.compile(rf"({_NAME.pattern})@([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})")
+_IDENTIFIED = re.compile(r"[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9,._-]*")
 
 
 def check_name(name: str) -> None:
@@ -44,7 +47,10 @@ def free_name(path: Path, taken: Container[str]) -> str:
 
 
 def find_dataset(reference: str, store: Store) -> Dataset:
-    """The dataset called `name`, in its latest version, or `name@version`; raises `DatasetUnknown`."""
+    """The dataset called `name`, in its latest version, or `name@version`; raises `DatasetUnknown`.
+
+    `ccf@2026-07-27` is a calibration of a day, `xmm:0123700101` what was fetched from an archive.
+    """
     found = find_registered(reference, store)
     if found is None:
         raise unknown(reference, store)
@@ -53,6 +59,11 @@ def find_dataset(reference: str, store: Store) -> Dataset:
 
 def find_registered(reference: str, store: Store) -> Dataset | None:
     """The same, or None."""
+    dated = _DATED.fullmatch(reference)
+    if dated is not None:
+        return store.dataset(".".join(dated.groups()))
+    if _IDENTIFIED.fullmatch(reference):
+        return store.dataset(identified_name(reference))
     parts = _REFERENCE.fullmatch(reference)
     if parts is None:
         return None
@@ -60,8 +71,24 @@ def find_registered(reference: str, store: Store) -> Dataset | None:
     return store.dataset(name, int(version) if version is not None else None)
 
 
+def identified_name(identifier: str) -> str:
+    """What the dataset of an archive's identifier is called: `xmm-0123700101`; a list gets one made from all of it."""
+    archive, _, rest = identifier.partition(":")
+    parts = rest.split(",")
+    if len(parts) == 1:
+        return f"{archive}-{rest}"[:_LONGEST]
+    mark = hashlib.sha256(identifier.encode()).hexdigest()[:12]
+    return f"{archive}-{parts[0]}-and-{len(parts) - 1}-more-{mark}"[:_LONGEST]
+
+
 def unknown(reference: str, store: Store) -> DatasetUnknown:
     """The error that names the versions there are, or the nearest name."""
+    if _IDENTIFIED.fullmatch(reference):
+        return DatasetUnknown(
+            f"{reference} was not fetched yet",
+            where=reference,
+            hint=f"fetch it once: thaw dataset add {reference}",
+        )
     name = reference.partition("@")[0]
     names: dict[str, list[int]] = {}
     for dataset in store.datasets():
