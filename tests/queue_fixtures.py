@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from instantiator.engine import Engine
 from instantiator.image.build import Workshop
@@ -152,7 +153,7 @@ class CounterBench:
 
     def queue(self, **limits: int) -> Queue:
         """The queue, with limits of its own; nothing is executed again in silence unless asked for."""
-        values: Mapping[str, int] = {"reexecuted_percent": 0, **limits}
+        values: Mapping[str, Any] = {"reexecuted_percent": 0, **limits}
         return Queue(self, QueueLimits(**values))
 
     def worker(
@@ -173,7 +174,7 @@ class CounterBench:
             runs_dir=self.settings.runs_dir,
             host=lambda: {"kernel": "6.1"},
         )
-        values: Mapping[str, int] = {"reexecuted_percent": 0, **limits}
+        values: Mapping[str, Any] = {"reexecuted_percent": 0, **limits}
         endings = Endings(
             store=self.store,
             vault=self.vault,

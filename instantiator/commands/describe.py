@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from instantiator.curate.catalog_status import Status
 from instantiator.curate.lock import is_locked
 from instantiator.image.errors import LockMissing
 from instantiator.image.lock import read_lock
 from instantiator.recipe.model import Citation, Parameter, Recipe, Thread
 
 
-def recipe_to_json(recipe: Recipe) -> dict[str, object]:
+def recipe_to_json(recipe: Recipe, status: Status) -> dict[str, object]:
     """A recipe as data."""
     return {
+        **status.to_json(),
         "name": recipe.name,
         "version": recipe.version,
         "title": recipe.title,
@@ -19,6 +21,9 @@ def recipe_to_json(recipe: Recipe) -> dict[str, object]:
         "homepage": recipe.homepage,
         "licence": recipe.licence,
         "citations": [_cite(citation) for citation in recipe.citations],
+        "missing": list(recipe.missing),
+        "retired": recipe.retired,
+        "superseded_by": recipe.superseded_by,
         "locked": is_locked(recipe),
         "image": _image_of(recipe),
         "threads": [_thread_to_json(thread) for thread in recipe.threads],
@@ -58,10 +63,14 @@ def _cite(citation: Citation) -> str:
     return citation.ascl or citation.ads or ""
 
 
-def describe_recipe(recipe: Recipe) -> str:
+def describe_recipe(recipe: Recipe, status: Status) -> str:
     """A recipe for people."""
     lines = [
         f"{recipe.title} ({recipe.id})",
+        f"  status    {status.describe()}",
+        *[f"            {detail}" for detail in status.details],
+        *([f"  retired   {recipe.retired}"] if recipe.retired else []),
+        *([f"  instead   {recipe.superseded_by}"] if recipe.superseded_by else []),
         f"  missions  {', '.join(recipe.mission)}",
         f"  licence   {recipe.licence}",
         f"  cite      {', '.join(_cite(citation) for citation in recipe.citations)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import click
-
+from instantiator.commands.stopping import Stopping
 from provenance.errors import ThawError
 from provenance.store import Store
 
+_log = logging.getLogger(__name__)
 _HUNG = timedelta(seconds=60)
 _STOP_PATIENCE_S = 30
 _SHORT_LIFE_S = 5
@@ -23,10 +24,10 @@ _PAUSE_S = 5
 
 
 @contextmanager
-def kept_worker(store: Store) -> Iterator[None]:
-    """A worker executes what is queued while the body runs; then it hands back what it has under way."""
+def kept_worker(store: Store, stopping: Stopping) -> Iterator[None]:
+    """A worker executes what is queued while the body runs; then it ends what it has under way, or hands it back."""
     stop = threading.Event()
-    keeping = threading.Thread(target=_keep, args=(store, stop), name="worker-keeper")
+    keeping = threading.Thread(target=_keep, args=(store, stopping, stop), name="worker-keeper")
     keeping.start()
     try:
         yield
@@ -35,8 +36,9 @@ def kept_worker(store: Store) -> Iterator[None]:
         keeping.join()
 
 
-def _keep(store: Store, stop: threading.Event) -> None:
+def _keep(store: Store, stopping: Stopping, stop: threading.Event) -> None:
     command = [sys.executable, "-m", "instantiator.cli", "worker", "--parent", str(os.getpid())]
+    command += ["--grace", str(stopping.grace_s)]
     while not stop.is_set():
         started = time.monotonic()
         process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr)
@@ -45,11 +47,9 @@ def _keep(store: Store, stop: threading.Event) -> None:
                 if _hangs(store, process.pid):
                     process.kill()
         finally:
-            _end(process)
+            _end(process, stopping)
         if not stop.is_set():
-            click.echo(
-                f"  ! the worker ended with status {process.returncode}; it is started again", err=True
-            )
+            _log.error("the worker ended and is started again", extra={"status": process.returncode})
             stop.wait(_PAUSE_S if time.monotonic() - started < _SHORT_LIFE_S else 0)
 
 
@@ -62,8 +62,13 @@ def _hangs(store: Store, pid: int) -> bool:
     return bool(beats) and datetime.now(UTC) - max(beats) > _HUNG
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], stopping: Stopping) -> None:
+    """Tell the worker to end; it is told again, which means at once, where the service is in a hurry by then."""
     process.terminate()
+    while process.poll() is None and stopping.has_grace:
+        time.sleep(0.1)
+    if process.poll() is None and stopping.grace_s:
+        process.terminate()
     try:
         process.wait(_STOP_PATIENCE_S)
     except subprocess.TimeoutExpired:

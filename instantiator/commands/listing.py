@@ -6,25 +6,44 @@ import click
 
 from instantiator.catalog import read_catalog
 from instantiator.commands.common import Bench, json_option, show, table
+from instantiator.commands.remote import catalogue, remote
 
 
 @click.command("list")
+@click.option("--retired", is_flag=True, help="Also what has left the list.")
 @json_option
-def list_command(*, as_json: bool) -> None:
-    """Show what is in the catalogue.
+def list_command(*, retired: bool, as_json: bool) -> None:
+    """Show what is in the catalogue, each with its status as this Thaw can derive it.
 
-    Keys: recipes[name, version, title, mission, threads, guis, status, image].
+    Keys: recipes[name, version, title, mission, threads, guis, status, verified, details, image, awaits, missing,
+    retired, superseded_by].
     """
-    entries = read_catalog(Bench().settings.recipes_dir)
+    from instantiator.curate.catalog_status import status_of
+
+    service = remote()
+    if service is not None:
+        entries, stati = catalogue(service, with_images=as_json)
+    else:
+        settings = Bench().settings
+        entries = [entry for entry in read_catalog(settings.recipes_dir) if retired or not entry.retired]
+        stati = [status_of(entry, settings.home) for entry in entries]
     rows = [
         (
-            f"{entry.name}/{entry.version}",
-            entry.status,
+            entry.id,
+            status.describe() + (", retired" if entry.retired else ""),
             entry.title,
             ", ".join(entry.threads) or "-",
             ", ".join(entry.mission),
         )
-        for entry in entries
+        for entry, status in zip(entries, stati, strict=True)
     ]
-    data = {"recipes": [entry.to_json() for entry in entries]}
-    show(data, as_json=as_json, human=table(("RECIPE", "STATUS", "TITLE", "THREADS", "MISSIONS"), rows))
+    lines = [table(("RECIPE", "STATUS", "TITLE", "THREADS", "MISSIONS"), rows)]
+    for entry, status in zip(entries, stati, strict=True):
+        lines += [f"{entry.id}: {detail}" for detail in status.details]
+        lines += [f"{entry.id}: superseded by {entry.superseded_by}"] if entry.superseded_by else []
+    data = {
+        "recipes": [
+            {**entry.to_json(), **status.to_json()} for entry, status in zip(entries, stati, strict=True)
+        ]
+    }
+    show(data, as_json=as_json, human="\n".join(lines))

@@ -13,7 +13,7 @@ from instantiator.commands.steps import progress
 
 @click.group("recipe")
 def recipe_command() -> None:
-    """Check, lock, build, rebuild and test recipes."""
+    """Propose, check, lock, build, rebuild, test, publish and retire recipes."""
 
 
 @recipe_command.command("list")
@@ -36,6 +36,56 @@ def print_schema(*, as_json: bool) -> None:  # noqa: ARG001  # --json is there o
     from instantiator.recipe.schema import recipe_schema
 
     show(recipe_schema(), as_json=True, human=None)
+
+
+@recipe_command.command("new")
+@click.argument("name")
+@click.option("--from", "file", metavar="FILE", help="Look into this .deb, wheel, zip or tar.")
+@click.option("--package", default="", metavar="PACKAGE", help="Look into this package of the Debian suite.")
+@click.option("--suite", default="bookworm", show_default=True, help="The Debian suite it is to stand on.")
+@click.option("--maintainer", default="Thaw catalogue", show_default=True, help="Who answers for the recipe.")
+@json_option
+def new_one(name: str, *, file: str | None, package: str, suite: str, maintainer: str, as_json: bool) -> None:
+    """Propose a recipe NAME from what is found in a program's files, and rate how it may rot.
+
+    Nothing of FILE is unpacked or run. Keys: recipe, folder, missing, packages, lacking, risks[level, what, why].
+    """
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from instantiator.curate.new.make import Desk, new_recipe
+    from instantiator.curate.new.propose import Asked
+    from instantiator.curate.risk import overall
+
+    if bool(file) == bool(package):
+        raise click.UsageError("say what to look into: --from FILE or --package PACKAGE")
+    bench = Bench()
+    settings = bench.settings
+    desk = Desk(
+        vault=bench.vault,
+        mirrors=bench.mirrors,
+        recipes_dir=settings.recipes_dir,
+        cache=settings.cache_dir,
+        scratch=settings.scratch_dir,
+    )
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    asked = Asked(name=name, suite=suite, snapshot=today, maintainer=maintainer)
+    made = new_recipe(asked, desk, progress(), file=Path(file) if file else None, package=package)
+    data = {
+        "recipe": made.recipe.id,
+        "folder": str(made.recipe.folder),
+        "missing": list(made.draft.missing),
+        "packages": dict(made.mapped.packages),
+        "lacking": list(made.mapped.missing),
+        "risks": [risk.to_json() for risk in made.risks],
+    }
+    lines = [
+        f"{made.recipe.id}: a draft, in {made.recipe.folder}",
+        f"risk of rot: {overall(made.risks).value}",
+    ]
+    lines += [f"  {risk.level.value:6} {risk.what}\n         {risk.why}" for risk in made.risks]
+    lines += ["still missing:", *(f"  {fact}" for fact in made.draft.missing)]
+    show(data, as_json=as_json, human="\n".join(lines))
 
 
 @recipe_command.command("lint")
@@ -125,20 +175,32 @@ def lock_one(name: str, *, check: bool, refresh: bool, as_json: bool) -> int:
     "--offline", is_flag=True, help="Fetch nothing: build from the vault alone, or say what it lacks."
 )
 @click.option("--force", is_flag=True, help="Build although the engine holds the image.")
+@click.option(
+    "--up-to-deposit",
+    is_flag=True,
+    help="Build what can be built before the deposits are handed in, under a name that says so; nothing runs in it.",
+)
 @json_option
-def build_one(name: str, *, offline: bool, force: bool, as_json: bool) -> None:
+def build_one(name: str, *, offline: bool, force: bool, up_to_deposit: bool, as_json: bool) -> None:
     """Build the image of a recipe's lock and load it into the engine.
 
     The build itself never has a network. Keys: recipe, image, built (false where the engine had it), bytes,
     name.
     """
-    from instantiator.curate.build import build_recipe
+    from instantiator.curate.build import build_recipe, build_up_to_deposit
 
     bench, began = Bench(), time.monotonic()
-    built = build_recipe(
-        bench.recipe(name), bench.workshop, bench.mirrors, progress(), is_offline=offline, is_forced=force
-    )
-    if built.is_new and not built.is_pinned_now:  # another image than the lock's would have been refused
+    if up_to_deposit:
+        built = build_up_to_deposit(
+            bench.recipe(name), bench.workshop, bench.mirrors, progress(), is_offline=offline
+        )
+    else:
+        built = build_recipe(
+            bench.recipe(name), bench.workshop, bench.mirrors, progress(), is_offline=offline, is_forced=force
+        )
+    if (
+        built.is_new and not built.is_pinned_now and not up_to_deposit
+    ):  # another image than the lock's would have been refused
         note(bench, "rebuild", built.recipe, image=built.image.id, grade="identical", began=began)
     data = {
         "recipe": built.recipe,
@@ -233,9 +295,32 @@ def test_one(name: str, *, smoke: tuple[str, ...], as_json: bool) -> int:
 def show_one(name: str, *, as_json: bool) -> None:
     """Show a recipe: what it is, its threads with parameters, its datasets, whether it is locked.
 
-    Keys: name, version, title, mission, licence, locked, image, threads, datasets.
+    Keys: status, verified, details, name, version, title, mission, licence, missing, retired, superseded_by, locked,
+    image, threads, datasets.
     """
     from instantiator.commands.describe import describe_recipe, recipe_to_json
+    from instantiator.curate.catalog_status import status_of_recipe
 
-    recipe = Bench().recipe(name)
-    show(recipe_to_json(recipe), as_json=as_json, human=describe_recipe(recipe))
+    bench = Bench()
+    recipe = bench.recipe(name)
+    status = status_of_recipe(recipe, bench.settings.home)
+    show(recipe_to_json(recipe, status), as_json=as_json, human=describe_recipe(recipe, status))
+
+
+@recipe_command.command("retire")
+@click.argument("name")
+@click.option("--superseded-by", default="", metavar="RECIPE", help="The recipe to use instead.")
+@click.option("--why", default="", metavar="TEXT", help="Why, in one line.")
+@json_option
+def retire_one(name: str, *, superseded_by: str, why: str, as_json: bool) -> None:
+    """Take a recipe out of the lists. Nothing is deleted: it can be run and verified as before.
+
+    Keys: recipe, retired, superseded_by.
+    """
+    from instantiator.curate.retire import retire_recipe
+
+    bench = Bench()
+    recipe = retire_recipe(bench.recipe(name), bench.vault, superseded_by=superseded_by, why=why)
+    data = {"recipe": recipe.id, "retired": recipe.retired, "superseded_by": recipe.superseded_by}
+    instead = f"; instead: {recipe.superseded_by}" if recipe.superseded_by else ""
+    show(data, as_json=as_json, human=f"{recipe.id}: retired ({recipe.retired}){instead}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 import click
 
 from instantiator.commands.common import Bench, json_option, show, size_text, table
+from instantiator.commands.remote import find_run, finished, remote, row_of
+from instantiator.commands.remote import rows as remote_rows
 from instantiator.commands.start import outputs_to_json
 from instantiator.observe.summary import summarise
 from provenance.record import Record, RunState, format_time, to_json
-from provenance.store import RunRow
+from provenance.store import JudgedRun, RunRow
 
 _STATES = [state.value for state in RunState]
 
@@ -32,8 +35,12 @@ def runs_command(
 
     Keys: runs[run, state, recipe, thread, submitted, ended, message, repeats].
     """
-    store = Bench().store
-    rows = store.runs(limit, state=RunState(state) if state else None, recipe=recipe, before=before)
+    service, asked = remote(), RunState(state) if state else None
+    rows = (
+        remote_rows(service, limit, state=asked, recipe=recipe, before=before)
+        if service
+        else Bench().store.runs(limit, state=asked, recipe=recipe, before=before)
+    )
     data = {"runs": [_row_to_json(row) for row in rows]}
     cells = [(row.id, row.state, row.recipe, row.thread, _short_time(row), _remark(row)) for row in rows]
     human = (
@@ -77,17 +84,20 @@ def show_command(run: str, *, as_json: bool) -> None:
 
     Keys: those of the record (docs/record-format.md), and record (its digest), outputs, verdicts.
     """
-    bench = Bench()
-    row = bench.store.run(run)
+    service = remote()
+    if service is not None:
+        found = find_run(service, run)
+        row, read = row_of(found.status), partial(finished, found)
+    else:
+        bench = Bench()
+        row = bench.store.run(run)
+        read = partial(_finished, bench, row)
     if row.record is None:
         show(
             _row_to_json(row), as_json=as_json, human=f"run {row.id}: {row.state}, {row.recipe} {row.thread}"
         )
         return
-    from instantiator.thread.verify import read_record
-
-    record = read_record(row, bench.vault)
-    verdicts = bench.store.verdicts(row.id)
+    record, verdicts = read()
     content = to_json(record)
     assert isinstance(content, dict)
     judged = [
@@ -103,6 +113,12 @@ def show_command(run: str, *, as_json: bool) -> None:
     lines = [describe_record(record, row.record)]
     lines += [f"judged    {v.grade} by repeat {v.repeated_by}" for v in verdicts]
     show(data, as_json=as_json, human="\n".join(lines))
+
+
+def _finished(bench: Bench, row: RunRow) -> tuple[Record, tuple[JudgedRun, ...]]:
+    from instantiator.thread.verify import read_record
+
+    return read_record(row, bench.vault), tuple(bench.store.verdicts(row.id))
 
 
 def describe_record(record: Record, digest: str) -> str:
@@ -151,11 +167,16 @@ def describe_observed(observed: Mapping[str, object] | None) -> list[str]:
 @json_option
 def logs_command(run: str, *, as_json: bool) -> None:
     """Print what the program of a run printed. Keys: run, log."""
-    bench = Bench()
-    row = bench.store.run(run)
-    content = _log_of(bench, row)
+    service = remote()
+    if service is not None:
+        found = find_run(service, run)
+        name, content = found.id, found.read_log()
+    else:
+        bench = Bench()
+        row = bench.store.run(run)
+        name, content = row.id, _log_of(bench, row)
     if as_json:
-        show({"run": row.id, "log": content.decode(errors="replace")}, as_json=True, human=None)
+        show({"run": name, "log": content.decode(errors="replace")}, as_json=True, human=None)
         return
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()

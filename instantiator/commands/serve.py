@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import logging
 import os
 import pwd
-import signal
-import socket as socketlib
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from instantiator.commands.common import Bench, json_option, show
+from instantiator.commands.gateway import Place, find_gateway_user, keep_gateway, run_gateway
+from instantiator.commands.stopping import Stopping, stop_on_signal
 from provenance.errors import ThawError
 
 if TYPE_CHECKING:
@@ -33,20 +31,13 @@ if TYPE_CHECKING:
     from instantiator.web.portal import Portal
 
 TOKEN_LIFE = timedelta(hours=24)
-LEAST_LIFE_S = 3
-"""A gateway that lived shorter is not started again: it cannot be."""
+_log = logging.getLogger(__name__)
 
 
 class AlreadyServing(ThawError):
     """Another service works with this state folder."""
 
     code = "already-serving"
-
-
-class GatewayEnded(ThawError):
-    """The gateway ended by itself, mostly because its port is taken."""
-
-    code = "gateway-ended"
 
 
 def _check_site(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -70,14 +61,38 @@ def _check_site(_context: click.Context, _option: click.Parameter, value: str | 
     help="The address browsers use, with nginx or Caddy in front: https://thaw.example.org",
 )
 @click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    help="Seconds that runs under way get when the service is told to end; those left are handed back.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    help="Serve Prometheus metrics without a login on this port, to this host alone.",
+)
+@click.option(
     "--login", is_flag=True, help="Start nothing: print a new login address of the running service."
 )
 @json_option
-def serve_command(host: str, port: int, public_url: str | None, *, login: bool, as_json: bool) -> None:
+def serve_command(
+    host: str,
+    port: int,
+    public_url: str | None,
+    grace_s: float,
+    metrics_port: int | None,
+    *,
+    login: bool,
+    as_json: bool,
+) -> None:
     """Serve the catalogue, sessions and runs in the browser, until Ctrl-C.
 
-    Prints one address with a one-time login token. Sessions outlive the service. Keys: url, socket.
+    Prints one address with a one-time login token. Sessions outlive the service. Told to end (Ctrl-C, SIGTERM), it
+    takes nothing new and gives runs the time of --grace; told twice, it ends at once. Keys: url, socket.
     """
+    from instantiator.operate.log import start_logging
     from instantiator.session.tickets import Tickets
 
     bench = Bench()
@@ -89,8 +104,10 @@ def serve_command(host: str, port: int, public_url: str | None, *, login: bool, 
     if login:
         show(told, as_json=as_json, human=url)
         return
-    with _stop_on_signal() as stop, _only_one(folder):
-        _serve(bench, tickets, folder / "portal.sock", (host, port), public_url, stop, told, as_json=as_json)
+    start_logging()
+    place = Place(socket=folder / "portal.sock", address=(host, port), site=public_url, metrics=metrics_port)
+    with stop_on_signal(grace_s) as stopping, _only_one(folder):
+        _serve(bench, tickets, place, stopping, _teller(told, as_json=as_json))
 
 
 @contextmanager
@@ -129,62 +146,99 @@ def login_url(tickets: Tickets, site: str, *, user: str | None = None) -> str:
     return f"{site}/login?token={tickets.issue(right, now=now)}"
 
 
-def _serve(  # the parts of one service
-    bench: Bench,
-    tickets: Tickets,
-    socket: Path,
-    address: tuple[str, int],
-    public_url: str | None,
-    stop: threading.Event,
-    told: dict[str, str],
-    *,
-    as_json: bool,
+def _serve(
+    bench: Bench, tickets: Tickets, place: Place, stopping: Stopping, tell: Callable[[], None]
 ) -> None:
+    """The parts of one service: begun one after the other, ended the other way round."""
     from instantiator.commands.keep import kept_worker
     from instantiator.commands.service import told_address
     from instantiator.commands.session import sessions_of
-    from instantiator.queue import Queue
-    from instantiator.queue.bench import limits_of
     from instantiator.session.bench import Quota
+
+    gateway_user = find_gateway_user(place.socket)
+    gateway_gid = gateway_user.pw_gid if gateway_user else None
+    sessions = sessions_of(
+        bench,
+        quota=Quota(idle_displays=bench.settings.idle_displays, launches=bench.settings.jobs),
+        gateway_gid=gateway_gid,
+        is_observing=True,
+    )
+    sessions.recover()
+    portal = _portal_of(bench, sessions, tickets, place, gateway_gid)
+    ended = threading.Event()
+    with (
+        told_address(place.socket.parent, place.address),
+        _portal_serving(portal, place.socket, gateway_user),
+        _metrics_serving(portal, place.metrics),
+        ExitStack() as worker,
+    ):
+        worker.enter_context(kept_worker(bench.store, stopping))
+        ending = threading.Thread(target=_end_work, args=(portal, stopping, worker, ended), name="ending")
+        ending.start()
+        threading.Thread(target=_supervise, args=(sessions, ended), name="supervisor", daemon=True).start()
+        try:
+            keep_gateway(
+                lambda: run_gateway(bench.settings.cache_dir, place, gateway_user), place, ended, tell
+            )
+        finally:
+            stopping.told.set()
+            ending.join()
+            sessions.close()
+            portal.works.stop()
+    _log.info("the service has ended")
+
+
+def _end_work(portal: Portal, stopping: Stopping, worker: ExitStack, ended: threading.Event) -> None:
+    """Once told to end: take nothing new, let runs come to their end, then say that the rest may end too.
+
+    Meanwhile portal and gateway answer: whoever follows a run sees its end.
+    """
+    stopping.told.wait()
+    portal.gate.close()
+    _log.info("the service is told to end", extra={"grace_s": stopping.grace_s})
+    try:
+        worker.close()
+        portal.works.wait(lambda: stopping.has_grace)
+    finally:
+        ended.set()
+
+
+def _portal_of(
+    bench: Bench, sessions: Sessions, tickets: Tickets, place: Place, gateway_gid: int | None
+) -> Portal:
+    from instantiator.queue import Queue
     from instantiator.users import Users
     from instantiator.web.oidc import Provider
     from instantiator.web.portal import Portal
 
-    gateway_user = _gateway_user(socket)
-    gateway_gid = gateway_user.pw_gid if gateway_user else None
-    quota = Quota(idle_displays=bench.settings.idle_displays, launches=bench.settings.jobs)
-    sessions = sessions_of(bench, quota=quota, gateway_gid=gateway_gid, is_observing=True)
-    sessions.recover()
-    users = Users(bench.settings.users_file)
-    portal = Portal(
+    return Portal(
         bench=bench,
         sessions=sessions,
         tickets=tickets,
-        users=users,
-        queue=Queue(bench, limits_of(bench.settings, users.people.limits_of)),
+        users=Users(bench.settings.users_file),
+        queue=Queue(bench),
         provider=Provider(bench.settings.oidc) if bench.settings.oidc else None,
         user=getpass.getuser(),
         gateway_gid=gateway_gid,
         dataset_folders=bench.settings.dataset_folders,
-        cookie_name=f"thaw-{address[1]}",  # cookies know no ports: two services on one host must not share one
+        cookie_name=f"thaw-{place.address[1]}",  # cookies know no ports: two services on one host must not share one
     )
-    with (
-        told_address(socket.parent, address),
-        kept_worker(bench.store),
-        _portal_serving(portal, socket, gateway_user),
-    ):
-        threading.Thread(target=_supervise, args=(sessions, stop), name="supervisor", daemon=True).start()
-        try:
-            _keep_gateway(
-                lambda: _gateway(bench, socket, address, public_url, gateway_user),
-                address,
-                stop,
-                _teller(told, as_json=as_json),
-            )
-        finally:
-            stop.set()
-            sessions.close()
-            portal.works.stop()
+
+
+@contextmanager
+def _metrics_serving(portal: Portal, port: int | None) -> Iterator[None]:
+    """Metrics without a login, on loopback alone, where a port is given for them."""
+    from instantiator.operate.metrics import Watched
+
+    if port is None:
+        yield
+        return
+    server = portal.meters.serve(Watched(bench=portal.bench, sessions=portal.sessions.list), port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _teller(told: dict[str, str], *, as_json: bool) -> Callable[[], None]:
@@ -194,42 +248,6 @@ def _teller(told: dict[str, str], *, as_json: bool) -> Callable[[], None]:
         sys.stdout.flush()
 
     return tell
-
-
-def _keep_gateway(
-    run_gateway: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]],
-    address: tuple[str, int],
-    stop: threading.Event,
-    tell: Callable[[], None],
-) -> None:
-    """Run the gateway until told to stop; one that dies is started again, unless it could not even start."""
-    is_told = False
-    while not stop.is_set():
-        started = time.monotonic()
-        with run_gateway() as gateway:
-            while gateway.poll() is None and not stop.wait(0.2):
-                if not is_told and _answers(address):
-                    is_told = True
-                    tell()
-        if stop.is_set():
-            return
-        if not is_told or time.monotonic() - started < LEAST_LIFE_S:
-            raise GatewayEnded(
-                f"the gateway ended with status {gateway.returncode}",
-                where=f"{address[0]}:{address[1]}",
-                hint="is the port taken? choose another: thaw serve --port 8766",
-            )
-        click.echo(f"  ! the gateway ended with status {gateway.returncode}; it is started again", err=True)
-
-
-def _answers(address: tuple[str, int]) -> bool:
-    """Whether the gateway listens: the address is told only when it leads somewhere."""
-    host = "127.0.0.1" if address[0] in ("0.0.0.0", "::") else address[0]
-    try:
-        with socketlib.create_connection((host, address[1]), timeout=0.5):
-            return True
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -243,6 +261,7 @@ def _portal_serving(portal: Portal, socket: Path, gateway_user: pwd.struct_passw
     config = uvicorn.Config(
         create_app(portal),
         uds=str(socket),
+        log_config=None,  # its words go where ours go
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -273,60 +292,6 @@ def _wait_until_ready(server: uvicorn.Server, thread: threading.Thread, socket: 
         waited.wait(0.02)
 
 
-def _gateway_user(socket: Path) -> pwd.struct_passwd | None:
-    """Whom the gateway becomes where this is root: nobody, if that user can reach the socket at all."""
-    if os.geteuid() != 0:
-        return None
-    above = socket.parent.parents
-    if all(path.stat().st_mode & 0o001 for path in above):
-        return pwd.getpwnam("nobody")
-    click.echo(
-        f"  ! the gateway runs as root: other users cannot reach {socket.parent.parent} (chmod o+x the folders above)",
-        err=True,
-    )
-    return None
-
-
-@contextmanager
-def _gateway(
-    bench: Bench,
-    socket: Path,
-    address: tuple[str, int],
-    public_url: str | None,
-    user: pwd.struct_passwd | None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The gateway, a process of its own; it ends with the body."""
-    novnc = _novnc(bench.settings.cache_dir / "novnc")
-    host, port = address
-    names = dict.fromkeys((host, "127.0.0.1", "localhost"))
-    command = [sys.executable, "-m", "vnc_gateway", "--portal", str(socket), "--novnc", str(novnc)]
-    command += ["--listen", f"{host}:{port}", "--parent", str(os.getpid())]
-    origins = [*([public_url] if public_url else []), *(f"http://{name}:{port}" for name in names)]
-    command += [part for origin in origins for part in ("--origin", origin)]
-    command += ["--user", user.pw_name] if user else []
-    process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr)  # stdout is for the answer
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _novnc(folder: Path) -> Path:
-    """noVNC, fetched once; the program that does it is the gateway's, which nothing of Thaw imports."""
-    command = [sys.executable, "-m", "vnc_gateway.novnc", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise GatewayEnded(
-            "noVNC is not there: " + done.stderr.strip(), where=str(folder), hint="is npm there?"
-        )
-    return folder / "node_modules/@novnc/novnc"
-
-
 def _supervise(sessions: Sessions, stop: threading.Event) -> None:
     """Look after the sessions once a second; what goes wrong in one pass is told, and the next one comes."""
     last = ""
@@ -335,21 +300,5 @@ def _supervise(sessions: Sessions, stop: threading.Event) -> None:
             sessions.supervise(datetime.now(UTC))
         except ThawError as error:
             if str(error) != last:
-                click.echo(str(error), err=True)
+                _log.error("looking after the sessions fails: %s", error.message, extra={"code": error.code})
             last = str(error)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set."""
-    event = threading.Event()
-
-    def set_event(_signal: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    former = {number: signal.signal(number, set_event) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

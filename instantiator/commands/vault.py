@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -40,15 +42,22 @@ def show_status(*, as_json: bool) -> None:
 @click.option(
     "--repair-from-origin", is_flag=True, help="Fetch again from the mirror or address the locks name."
 )
+@click.option(
+    "--report", "report_file", metavar="FILE", help="Also write the report: a page where it ends in .html."
+)
 @json_option
-def audit_all(repair_from: tuple[str, ...], *, repair_from_origin: bool, as_json: bool) -> int:
+def audit_all(
+    repair_from: tuple[str, ...], *, repair_from_origin: bool, report_file: str | None, as_json: bool
+) -> int:
     """Hash every object again, and name what rotted and what uses it. Exit 1 where something is wrong.
 
     Keys: those of the report (docs/vault-layout.md).
     """
     from instantiator.curate.locks import known_locks
+    from instantiator.curate.preserve.audit_report import Audited, count_users, write_report
     from instantiator.image.origin import Origin, uses_of_locks
 
+    began, clock = datetime.now(UTC), time.monotonic()
     bench, steps, done = Bench(), progress(), 0
     locks = known_locks(bench.settings.recipes_dir)
     of_locks = uses_of_locks(locks)
@@ -66,12 +75,28 @@ def audit_all(repair_from: tuple[str, ...], *, repair_from_origin: bool, as_json
             done += size
             steps.note(megabytes(done))
 
-        report = audit(bench.vault, uses=uses, repair_from=sources, progress=tell)
+        report = audit(
+            bench.vault,
+            uses=uses,
+            expected=bench.store.record_digests(),
+            repair_from=sources,
+            progress=tell,
+        )
         current.detail = size_text(done)
     words = [
         f"{'sound' if report.is_sound() else 'not sound'}: {report.objects:,} objects, {size_text(report.size)}"
     ]
     words += [f"  {finding.describe()}" for finding in report.findings]
+    if report_file:
+        audited = Audited(
+            vault=str(bench.settings.vault_dir),
+            began=began,
+            seconds=time.monotonic() - clock,
+            report=report,
+            users=count_users(bench.vault.digests(), uses),
+        )
+        write_report(audited, Path(report_file))
+        words.append(f"  the report is in {report_file}")
     show(report.to_json(), as_json=as_json, human="\n".join(words))
     return 0 if report.is_sound() else 1
 

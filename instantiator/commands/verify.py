@@ -10,6 +10,8 @@ import click
 
 from instantiator.commands.common import Bench, json_option, show
 from instantiator.commands.evidence import note
+from instantiator.commands.remote import find_run, here_alone, remote
+from instantiator.commands.remote_run import verify_there
 from instantiator.commands.start import cancel_on_interrupt, echo_log, run_bench, shelf_of
 from instantiator.commands.steps import progress
 from instantiator.thread.judge import judge_folder
@@ -36,6 +38,14 @@ def verify_command(
     """
     if outputs is not None and dataset:
         raise click.UsageError("--outputs repeats nothing: it goes without --dataset")
+    service = remote()
+    if service is not None:
+        if dataset or outputs is not None:
+            raise here_alone(
+                "--dataset" if dataset else "--outputs", "needs the vault: a service repeats a run as it was"
+            )
+        judged = verify_there(find_run(service, run), progress())
+        return tell_verdict(judged, judged.digest, as_json=as_json, verbose=verbose)
     bench, began = Bench(), time.monotonic()
     record = read_record(bench.store.run(run), bench.vault)
     if outputs is not None:

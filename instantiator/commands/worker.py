@@ -10,7 +10,8 @@ from collections.abc import Callable
 import click
 
 from instantiator.commands.common import Bench, json_option, show
-from instantiator.commands.start import cancel_on_interrupt, run_bench
+from instantiator.commands.start import run_bench
+from instantiator.commands.stopping import stop_on_signal
 from instantiator.engine.wire import EngineUnreachable
 from instantiator.thread.run import RunBench
 
@@ -29,27 +30,50 @@ _ENGINE_PAUSE_S = 2.0
 )
 @click.option("--cpus", type=float, help="How many CPUs runs may take together; default: all.")
 @click.option("--memory", "memory_mb", type=int, help="How many MiB they may take; default: the host's.")
+@click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Seconds that runs under way get at the end, before they are handed back.",
+)
 @json_option
 def worker_command(
-    parent: int, lease_s: float, cpus: float | None, memory_mb: int | None, *, as_json: bool
+    parent: int,
+    lease_s: float,
+    cpus: float | None,
+    memory_mb: int | None,
+    grace_s: float,
+    *,
+    as_json: bool,
 ) -> None:
     """Execute queued runs until Ctrl-C. Several workers of one state folder share the host's room.
 
+    At the end no more is begun, and runs under way get the time of --grace; a second Ctrl-C ends it at once.
+
     Keys: pid, at the end.
     """
+    from instantiator.operate.log import start_logging
     from instantiator.queue.bench import limits_of
     from instantiator.queue.endings import Endings
     from instantiator.queue.execute import Executor, preparer
     from instantiator.queue.worker import Capacity, Worker, capacity_of_host
     from instantiator.users import Users
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    start_logging()
     bench = Bench()
     host = capacity_of_host()
-    with cancel_on_interrupt() as interrupted:
+    with stop_on_signal(grace_s) as stopping:
+
+        def is_orphan() -> bool:
+            return parent > 0 and os.getppid() != parent
 
         def is_over() -> bool:
-            return interrupted.is_set() or (parent > 0 and os.getppid() != parent)
+            return stopping.is_told or is_orphan()
+
+        def has_grace() -> bool:
+            return stopping.has_grace and not is_orphan()
 
         runs = _wait_for_engine(bench, is_over)
         if runs is None:
@@ -62,7 +86,7 @@ def worker_command(
         )
         executor = Executor(runs, endings, preparer(bench, runs))
         capacity = Capacity(cpus=cpus or host.cpus, memory_mb=memory_mb or host.memory_mb)
-        Worker(executor, endings, capacity, lease_s=lease_s).work(is_over)
+        Worker(executor, endings, capacity, lease_s=lease_s).work(is_over, grace=has_grace)
     show({"pid": os.getpid()}, as_json=as_json, human=None)
 
 

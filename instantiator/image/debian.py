@@ -73,6 +73,23 @@ def resolve_packages(archive: Archive, names: Iterable[str]) -> tuple[LockedPack
     return read_uris(listing, archive.mirror)
 
 
+def fetch_contents(archive: Archive, target: Path) -> None:
+    """Write the archive's list of the files of all its packages to `target`; apt checks its signature."""
+    with tempfile.TemporaryDirectory(prefix="thaw-apt-") as folder:
+        environment = _private_apt(Path(folder), archive)
+        listed = [
+            "-o",
+            "Acquire::IndexTargets::deb::Contents-deb::MetaKey=$(COMPONENT)/Contents-$(ARCHITECTURE)",
+        ]
+        listed += ["-o", "Acquire::IndexTargets::deb::Contents-deb::ShortDescription=Contents"]
+        listed += ["-o", "Acquire::IndexTargets::deb::Contents-deb::KeepCompressed=false"]
+        _run(["apt-get", "-q", *listed, "update"], environment)
+        with target.open("wb") as whole:  # one list for the architecture, one for packages of all of them
+            for file in sorted((Path(folder) / "state/lists").glob("*_Contents-*")):
+                with file.open("rb") as part:
+                    shutil.copyfileobj(part, whole)
+
+
 def read_uris(listing: str, mirror: str) -> tuple[LockedPackage, ...]:
     """The packages `apt-get --print-uris` lists, sorted; raises `ResolveFailed` for a line that names none."""
     lines = [line for line in listing.splitlines() if line.startswith("'")]

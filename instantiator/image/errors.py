@@ -35,6 +35,12 @@ class FetchFailed(ThawError):
     code = "fetch-failed"
 
 
+class NothingAwaited(ThawError):
+    """An image up to the deposit was asked for, of a recipe that asks for no deposit."""
+
+    code = "nothing-awaited"
+
+
 class DepositMissing(ThawError):
     """A recipe waits for a file a curator has to hand in."""
 

@@ -57,6 +57,11 @@ def open_data(path: Path) -> AbstractContextManager[tarfile.TarFile]:
     return _open_member(path, "data")
 
 
+def open_control(path: Path) -> AbstractContextManager[tarfile.TarFile]:
+    """What tells dpkg of a .deb and its maintainer scripts, as a tar; raises `ObjectRotten` where it is no package."""
+    return _open_member(path, "control")
+
+
 @contextmanager
 def _open_member(path: Path, part: str) -> Iterator[tarfile.TarFile]:
     with path.open("rb") as deb, _read_member(deb, path, part) as members:

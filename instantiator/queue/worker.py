@@ -67,19 +67,23 @@ class Worker:
         self._vault: Vault = executor.bench.vault
         self._table = executor.bench.store.queue
 
-    def work(self, stop: Callable[[], bool]) -> None:
-        """Work until told to stop; then runs under way are stopped, and handed back to the next worker."""
+    def work(self, stop: Callable[[], bool], *, grace: Callable[[], bool] = lambda: False) -> None:
+        """Work until told to stop. While `grace` says so, runs under way may come to their end and none is begun;
+
+        then those left are stopped, and handed back to the next worker.
+        """
         ending = threading.Event()
         keeping = threading.Thread(target=self._keep_house, args=(ending,), name="house", daemon=True)
         self.beat()
         keeping.start()
         beaten = time.monotonic()
         try:
-            while not stop():
+            while not stop() or (self._is_busy() and grace()):
                 if time.monotonic() - beaten >= self._beat_s:
                     self._tell_trouble(self.beat)
                     beaten = time.monotonic()
-                self._tell_trouble(self.claim_all)
+                if not stop():
+                    self._tell_trouble(self.claim_all)
                 self._wake.wait(self._tick_s)
                 self._wake.clear()
         finally:
@@ -124,6 +128,10 @@ class Worker:
             if now - worker.beat > self._lease and not is_alive(worker.owner):
                 self._table.forget_worker(worker.owner)
 
+    def _is_busy(self) -> bool:
+        with self._lock:
+            return bool(self._tasks)
+
     def _claim(self) -> QueuedRow | None:
         now = datetime.now(UTC)
         with self._lock:
@@ -142,9 +150,13 @@ class Worker:
         )
 
     def _carry_out(self, task: Task) -> None:
+        began = time.monotonic()
+        _log.info("a run begins", extra=_described(task))
         try:
             self._executor.carry_out(task)
         finally:
+            seconds = round(time.monotonic() - began, 3)
+            _log.info("a run is left", extra={**_described(task), "seconds": seconds})
             with self._lock:
                 self._tasks.pop(task.run, None)
             self._wake.set()
@@ -205,3 +217,8 @@ class Worker:
             act()
         except ThawError as error:
             _log.error("%s", error)
+
+
+def _described(task: Task) -> dict[str, object]:
+    row = task.row.run
+    return {"run": row.id, "user": row.user or "", "recipe": row.recipe}

@@ -11,6 +11,7 @@ from instantiator.recipe.errors import ParameterInvalid
 from instantiator.recipe.model import (
     Grant,
     GuiKind,
+    InputType,
     Location,
     Parameter,
     ParameterType,
@@ -78,11 +79,21 @@ def _check_base(root: Section, reading: Reading) -> None:
 def _check_thread(thread: Section, reading: Reading, folder: Path) -> None:
     for parameter in thread.sections("parameters").values():
         _check_parameter(parameter, reading, folder)
+    for item in thread.sections("inputs").values():
+        _check_calibration(item, reading)
     for output in thread.sections("outputs").values():
         _check_compare(output, reading)
     _check_script(thread, reading)
     _check_refusals(thread, reading)
     _check_needs(thread, reading)
+
+
+def _check_calibration(item: Section, reading: Reading) -> None:
+    kind = item.values.get("type")
+    if "calibration" in item.keys and isinstance(kind, InputType) and kind is not InputType.DIRECTORY:
+        reading.refuse_at(
+            f"{item.path}.calibration", f"'calibration' in {item.label} is for type directory, not {kind}"
+        )
 
 
 def _check_parameter(section: Section, reading: Reading, folder: Path) -> None:

@@ -49,7 +49,7 @@ CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
     "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE",
 )  # fmt: skip
-COMPARE_RULES = ("bytes", "text", "table", "fits", "tree")
+COMPARE_RULES = ("bytes", "text", "table", "fits", "tree", "notebook")
 
 ENVIRONMENT = MapOf(key=VARIABLE, item=ARGUMENT, noun="variable")
 
@@ -120,6 +120,11 @@ INPUT = Mapping(
             default="[]",
         ),
         Field(key="required", kind=Boolean(), help="whether a run is refused without it", default="true"),
+        Field(
+            key="calibration",
+            kind=NAME,
+            help="which calibration this directory is, as `ccf`: a run names one of its dates (docs/calibration.md)",
+        ),
     ),
 )
 

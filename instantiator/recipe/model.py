@@ -163,7 +163,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A typed input of a thread. `must_contain` lists globs a directory has to match."""
+    """A typed input of a thread. `must_contain` lists globs a directory has to match.
+
+    With `calibration` it is that calibration's tree, as it was on the day a run names.
+    """
 
     location: Location
     name: str
@@ -171,6 +174,7 @@ class Input:
     help: str = ""
     must_contain: tuple[str, ...] = ()
     required: bool = True
+    calibration: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

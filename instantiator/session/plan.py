@@ -110,7 +110,7 @@ def draft_record(
         parameters={"display": session.display, "workspace": session.workspace, "user": session.user},
         inputs=inputs,
         outputs=(),
-        job=_recorded_job(gui, session.limits.absolute_s),
+        job=_recorded_job(gui, session),
         state=RunState.INTERRUPTED,
         exit_status=None,
         message="Thaw was killed while the session was launched",
@@ -125,9 +125,9 @@ def draft_record(
     )
 
 
-def _recorded_job(gui: Gui, time_s: int) -> RecordedJob:
+def _recorded_job(gui: Gui, session: Session) -> RecordedJob:
     resources, grants = gui.resources, {need.grant for need in gui.needs}
-    extra = application_environment() if gui.kind is GuiKind.X11 else {"THAW_WEB_SOCKET": f"{WEB}/web.sock"}
+    extra = application_environment() if gui.kind is GuiKind.X11 else _web_environment(session.id)
     if gui.opengl is OpenGl.SOFTWARE:
         extra = {**extra, **_SOFTWARE_GL}
     return RecordedJob(
@@ -136,13 +136,18 @@ def _recorded_job(gui: Gui, time_s: int) -> RecordedJob:
         script=None,
         working_dir=WORK,
         uid=SESSION_UID,
-        limits={**_limits(resources), "time_s": time_s},
+        limits={**_limits(resources), "time_s": session.limits.absolute_s},
         network=Grant.NETWORK in grants,
         writable_root=Grant.WRITABLE_ROOT in grants,
         capabilities=tuple(need.capability for need in gui.needs if need.grant is Grant.CAPABILITY),
         outputs=(),
         success={"exit_status": [0], "refuse": []},
     )
+
+
+def _web_environment(session: str) -> dict[str, str]:
+    """Where a web application listens, and the path the gateway asks it under."""
+    return {"THAW_WEB_PATH": f"/lab/{session}/", "THAW_WEB_SOCKET": f"{WEB}/web.sock"}
 
 
 def _limits(resources: Resources) -> dict[str, float]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from instantiator.dataset import Dataset, OpenDataset, add_dataset, open_dataset
+from instantiator.dataset.calibration import choose_calibration
 from instantiator.dataset.names import find_registered
 from instantiator.image.lock import Lock, LockedSource
 from instantiator.recipe.model import Input, InputType, ParameterValue, Recipe, RecipeDataset, Thread
@@ -57,6 +58,7 @@ def start_thread(
     """
     values = parse_parameters(thread, parameters)
     refuse_unknown_inputs(thread, datasets)
+    datasets = bind_calibrations(thread, datasets, shelf.store)
     for declared in thread.inputs:
         asked = datasets.get(declared.name)
         if asked is not None and not is_name(asked, recipe, shelf):
@@ -114,6 +116,31 @@ def refuse_unknown_inputs(thread: Thread, datasets: Mapping[str, str | Path]) ->
                 where=str(thread.location),
                 hint=f"its inputs: {', '.join(names) or 'none'}",
             )
+
+
+def bind_calibrations(
+    thread: Thread, datasets: Mapping[str, str | Path], store: Store
+) -> Mapping[str, str | Path]:
+    """The datasets with every calibration as the registered tree of its date; raises `CalibrationMissing`."""
+    chosen = {
+        declared.name: choose_calibration(declared.calibration, datasets.get(declared.name), store)
+        for declared in thread.inputs
+        if declared.calibration and (declared.required or declared.name in datasets)
+    }
+    return {**datasets, **chosen}
+
+
+def assign_calibrations(thread: Thread, dates: Mapping[str, str]) -> Mapping[str, str]:
+    """The inputs of a thread that are a calibration, each with the date given for it: `ccf=2026-07-27`."""
+    inputs = {declared.calibration: declared.name for declared in thread.inputs if declared.calibration}
+    for name in dates:
+        if name not in inputs:
+            raise InputWrong(
+                f"thread {thread.name!r} needs no calibration {name!r}",
+                where=str(thread.location),
+                hint=f"its calibrations: {', '.join(sorted(inputs)) or 'none'}",
+            )
+    return {inputs[name]: f"{name}@{date}" for name, date in dates.items()}
 
 
 def is_name(asked: str | Path, recipe: Recipe, shelf: Shelf) -> bool:

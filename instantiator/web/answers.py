@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from instantiator.web.api.problems import answer as answer_problem
 from instantiator.web.api.problems import problem_of
 from instantiator.web.pages import page
+from instantiator.web.uws import errors as uws
 from provenance.errors import ThawError
 
 _STATUS: Mapping[str, int] = {
@@ -36,6 +37,7 @@ _STATUS: Mapping[str, int] = {
     "upload-too-large": 413,
     "preview-impossible": 415,
     "engine-unreachable": 503,
+    "service-ending": 503,
     "session-limit": 429,
     "session-state": 409,
     "session-refused": 422,
@@ -68,6 +70,8 @@ def add_answers(app: FastAPI) -> None:
 
 def answer_error(request: Request, error: ThawError, *, status: int | None = None) -> Response:
     """An error as this request wants it."""
+    if request.url.path.startswith(uws.PREFIXES):
+        return uws.answer(request, error, status=status)
     status = status or _STATUS.get(error.code, 400)
     if request.url.path.startswith("/api/v1/"):
         return answer_problem(problem_of(error, request.url.path, status=status))

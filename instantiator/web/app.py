@@ -10,12 +10,14 @@ from fastapi.staticfiles import StaticFiles
 
 from instantiator.web.answers import add_answers
 from instantiator.web.api.application import create_api
+from instantiator.web.attended import Attended
 from instantiator.web.pages import STATIC
 from instantiator.web.portal import Portal
 from instantiator.web.routes import (
     catalogue,
     exports,
     files,
+    health,
     internal,
     login,
     oidc,
@@ -25,6 +27,7 @@ from instantiator.web.routes import (
     threads,
     users,
 )
+from instantiator.web.uws.router import router as uws_router
 
 POLICY = "; ".join(
     (
@@ -57,6 +60,7 @@ def create_app(portal: Portal) -> FastAPI:
     app = FastAPI(title="Thaw", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.portal = portal
     app.middleware("http")(add_headers)
+    app.add_middleware(Attended, portal=portal)
     add_answers(app)
     for module in (
         login,
@@ -70,8 +74,10 @@ def create_app(portal: Portal) -> FastAPI:
         session_data,
         files,
         internal,
+        health,
     ):
         app.include_router(module.router)
+    app.include_router(uws_router)
     app.mount("/api/v1", create_api(portal))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from dataclasses import replace
@@ -82,9 +83,12 @@ async def require_writer(request: Request, user: Annotated[str, Depends(require_
 async def refuse_foreign_page(request: Request, principal: Principal) -> None:
     """Raise `RequestRefused` unless our own page sent this: same origin, and its guard in it.
 
-    A token comes with no browser by itself, so a request with one needs no guard.
+    A token comes with no browser by itself, so a request with one needs no guard; but browsers do remember one
+    that was given as a password, and then only our own pages may use it.
     """
     if principal.token is not None:
+        if _is_basic(request) and {"origin", "sec-fetch-site"} & set(request.headers):
+            refuse_other_origin(request)
         return
     refuse_other_origin(request)
     given = request.headers.get(HEADER) or await _field(request)
@@ -109,14 +113,8 @@ def _by_cookie(request: Request) -> Principal:
 
 def _by_token(request: Request, header: str) -> Principal:
     portal = portal_of(request)
-    kind, _, text = header.partition(" ")
     try:
-        if kind.casefold() != "bearer":
-            raise TokenRefused(
-                f"found an Authorization of the kind {kind[:20]!r}; expected 'Bearer thaw_...'",
-                hint="make a token: thaw token new, or the page /tokens",
-            )
-        token = portal.users.tokens.find(text.strip(), now=portal.clock())
+        token = portal.users.tokens.find(_token_in(request, header), now=portal.clock())
         found = portal.users.principal(token.user, local=portal.user)
         if found is None:
             raise TokenRefused("the user of this token is not known here any more", hint="ask the operator")
@@ -127,6 +125,30 @@ def _by_token(request: Request, header: str) -> Principal:
         )
         raise
     return replace(found, scopes=found.scopes & token.scopes, token=token.id, expires=token.expires)
+
+
+def _token_in(request: Request, header: str) -> str:
+    """The token a header holds. Clients of the Virtual Observatory know passwords: there the token may be one."""
+    kind, _, text = header.partition(" ")
+    if kind.casefold() == "bearer":
+        return text.strip()
+    if not _is_basic(request):
+        raise TokenRefused(
+            f"found an Authorization of the kind {kind[:20]!r}; expected 'Bearer thaw_...'",
+            hint="make a token: thaw token new, or the page /tokens",
+        )
+    try:
+        return base64.b64decode(text.strip(), validate=True).decode().partition(":")[2]
+    except ValueError as error:
+        raise TokenRefused(
+            "the Authorization cannot be read; expected 'Basic' with a token as the password",
+            hint="give any name, and the token as the password",
+        ) from error
+
+
+def _is_basic(request: Request) -> bool:
+    kind = request.headers.get("authorization", "").partition(" ")[0]
+    return kind.casefold() == "basic" and request.url.path.startswith(("/uws/", "/datalink/"))
 
 
 def refuse_other_origin(request: Request) -> None:

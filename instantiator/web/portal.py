@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from instantiator.operate.gate import Gate
+from instantiator.operate.health import Readiness
+from instantiator.operate.metrics import Meters
 from instantiator.queue.queue import Queue
 from instantiator.session.model import OpenSession, Session, SessionId
 from instantiator.session.tickets import Tickets
@@ -118,6 +121,9 @@ class Portal:
     user: str
     provider: Provider | None = None
     works: Works = field(default_factory=Works)
+    gate: Gate = field(default_factory=Gate)
+    meters: Meters = field(default_factory=Meters)
+    readiness: Readiness = field(default_factory=Readiness)
     clock: Callable[[], datetime] = now_utc
     cookie_name: str = "thaw"
     gateway_gid: int | None = None

@@ -45,6 +45,9 @@ RULES: tuple[Rule, ...] = (
     _rule("read", r"/watch/[^/]+", Door.OPEN),
     _rule("write", r"/api/watch/[^/]+/ticket", Door.OPEN),
     _rule("all", r"/internal/.*", Door.GATEWAY),
+    # Whoever watches the service: whether it works is for all, how much it does for operators
+    _rule("read", r"/(healthz|readyz)", Door.OPEN),
+    _rule("read", r"/metrics", Scope.OPERATE),
     # The portal: pages
     _rule("read", r"/(recipes/.*|runs(/.*)?|work/[^/]+)?", Scope.READ),
     _rule("write", r"/recipes/.*", Scope.RUN),
@@ -71,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     _rule("read", r"/uws(/(?!(.*/)?(availability|capabilities|sync)$).*)?", Scope.READ),
     _rule("read", r"/uws/(.*/)?sync", Scope.RUN),
     _rule("write", r"/uws/.*", Scope.RUN),
+    _rule("read", r"/datalink/.+", Scope.READ),
 )
 """Exactly one rule fits each route; a test goes through all of them."""
 

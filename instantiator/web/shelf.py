@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from instantiator.catalog import CatalogEntry, read_catalog
+from instantiator.curate.catalog_status import Status, status_of
 from instantiator.image.errors import LockMissing
 from instantiator.image.lock import Lock, answers, read_lock
 from instantiator.recipe.model import Citation, Recipe
@@ -61,6 +62,7 @@ class Offer:
     """One entry of the catalogue as its card shows it."""
 
     entry: CatalogEntry
+    status: Status
     kinds: tuple[str, ...]
     verified: datetime | None
     ages: tuple[str, ...]
@@ -72,10 +74,11 @@ def entry_kinds(entry: CatalogEntry) -> tuple[str, ...]:
 
 
 def newest_entries(bench: Bench) -> tuple[CatalogEntry, ...]:
-    """The newest version of everything published, by title."""
+    """The newest version of everything published and not retired, by title."""
     newest: dict[str, CatalogEntry] = {}
     for entry in sorted(read_catalog(bench.settings.recipes_dir), key=lambda item: version_key(item.version)):
-        newest[entry.name] = entry
+        if not entry.retired:
+            newest[entry.name] = entry
     return tuple(sorted(newest.values(), key=lambda item: item.title.casefold()))
 
 
@@ -99,7 +102,7 @@ def find_offers(offers: Iterable[Offer], query: Query) -> tuple[Offer, ...]:
         if all(word in _text_of(offer.entry) for word in words)
         and query.mission in ("", *offer.entry.mission)
         and query.kind in ("", *offer.kinds)
-        and query.status in ("", offer.entry.status)
+        and query.status in ("", offer.status.word)
         and query.verified in ("", *offer.ages)
     )
 
@@ -111,7 +114,7 @@ def facets_of(offers: tuple[Offer, ...], query: Query) -> tuple[Facet, ...]:
     return (
         _facet("mission", "Mission", query.mission, [value for o in offers for value in o.entry.mission]),
         _facet("kind", "Kind", query.kind, [value for o in offers for value in o.kinds]),
-        _facet("status", "Status", query.status, [o.entry.status for o in offers]),
+        _facet("status", "Status", query.status, [o.status.word for o in offers]),
         Facet(name="verified", label="Last verified", chosen=query.verified, values=counted),
     )
 
@@ -158,7 +161,13 @@ def latest_grades(bench: Bench, rows: Iterable[RunRow]) -> dict[str, str]:
 def _offer(bench: Bench, entry: CatalogEntry, now: datetime) -> Offer:
     shown = last_verified(bench, f"{entry.name}/{entry.version}")
     verified = shown.when if shown else None
-    return Offer(entry=entry, kinds=entry_kinds(entry), verified=verified, ages=ages_of(verified, now))
+    return Offer(
+        entry=entry,
+        status=status_of(entry, bench.settings.home),
+        kinds=entry_kinds(entry),
+        verified=verified,
+        ages=ages_of(verified, now),
+    )
 
 
 def _text_of(entry: CatalogEntry) -> str:

@@ -126,6 +126,11 @@ class Works:
             work for work in reversed(self._works.values()) if work.user == user and work.state == "running"
         )
 
+    def wait(self, while_so: Callable[[], bool]) -> None:
+        """Let what is under way come to its end, as long as that is so."""
+        while while_so() and any(thread.is_alive() for thread in self._threads):
+            time.sleep(0.1)
+
     def stop(self) -> None:
         """Cancel everything and wait until it is recorded."""
         for work in self._works.values():

@@ -16,6 +16,7 @@ from provenance.store.errors import (
     StoreTooNew,
     StoreUnusable,
 )
+from provenance.store.figures import Figures
 from provenance.store.ids import new_run_id
 from provenance.store.journal import Journal
 from provenance.store.owner import is_alive, this_process
@@ -36,6 +37,7 @@ from provenance.store.store import Objects, Rebuilt, Store, open_store
 __all__ = [
     "Claiming",
     "Dataset",
+    "Figures",
     "FileStat",
     "Journal",
     "JudgedRun",

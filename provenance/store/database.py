@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
 
@@ -56,6 +56,22 @@ class Database:
             if self._connection is not None and self._opened_by == os.getpid():
                 self._connection.close()
             self._connection = None
+
+    def copy_to(self, target: Path) -> None:
+        """A copy of the file as it is at one moment, while others read and write it."""
+        with self.read() as connection, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            connection.backup(copy)
+
+    def check_sound(self) -> None:
+        """Raise `StoreDamaged` where SQLite finds the file damaged."""
+        with self.read() as connection:
+            found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+        if found != ["ok"]:
+            raise StoreDamaged(
+                f"the file is damaged: {'; '.join(found)}",
+                where=str(self.path),
+                hint="take an older copy of it",
+            )
 
     def set_aside(self) -> Path:
         """Move a damaged file out of the way, to `<name>.damaged`; the next use makes a new one."""

@@ -16,6 +16,7 @@ from provenance.store import datasets as dataset_rows
 from provenance.store import runs as run_rows
 from provenance.store.database import Database
 from provenance.store.errors import StateIllegal, StoreDamaged
+from provenance.store.figures import Figures, read_figures
 from provenance.store.journal import Journal
 from provenance.store.queue import QueueTable
 from provenance.store.rows import (
@@ -88,6 +89,15 @@ class Store:
     def close(self) -> None:
         """Give the file back; it is opened again at the next use."""
         self._database.close()
+
+    def check_writable(self) -> None:
+        """Raise what keeps the store from being written; nothing is changed."""
+        with self._database.write():
+            pass
+
+    def figures(self) -> Figures:
+        """How much there is of what."""
+        return read_figures(self._database)
 
     def begin_run(self, run: NewRun) -> None:
         """Add a run, pending. Raises `RunTaken` where its id is another run's: draw a new one."""

@@ -30,7 +30,13 @@ __all__ = ["portal"]
 ORIGIN = "http://portal.test"
 HOUR = timedelta(hours=1)
 BY_RULE = {require_user, require_writer, principal_of, writer_of}
-UNKNOWN = {"run": "20200101-000000-none", "session": "20200101-000000-none", "name": "none", "number": "0"}
+UNKNOWN = {
+    "run": "20200101-000000-none",
+    "session": "20200101-000000-none",
+    "name": "none",
+    "number": "0",
+    "service": "none/none",
+}
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,7 @@ def theirs(portal: Portal, tmp_path: Path) -> dict[str, str]:
     return {"run": run, "session": session.id, "reference": "m31"}
 
 
+SERVICE = "rosetta-eps/simulate"
 UNKNOWN_THINGS = {"run": "20200101-000000-none", "session": "20200101-000000-f999", "reference": "m32"}
 
 
@@ -213,7 +220,9 @@ def test_somebody_elses_thing_answers_as_an_unknown_one_on_every_route(
             if f"{{{what}}}" not in route.path:
                 continue
             unknown = UNKNOWN_THINGS[what]
-            found = [ask(client, route, tokens["ada"], **{what: item}) for item in (name, unknown)]
+            found = [
+                ask(client, route, tokens["ada"], service=SERVICE, **{what: item}) for item in (name, unknown)
+            ]
             assert found[0].status_code == found[1].status_code, (str(route), found[0].text)
             assert found[0].status_code in (404, 422), (str(route), found[0].text)
             assert found[0].text.replace(name, unknown) == found[1].text, str(route)

@@ -13,6 +13,7 @@ from instantiator.recipe.lint.evaluated_expression import EvaluatedExpression
 from instantiator.recipe.lint.home_path import HomePath
 from instantiator.recipe.lint.licence import UnknownLicence
 from instantiator.recipe.lint.mirror import SourceWithoutSecondMirror
+from instantiator.recipe.lint.missing_fact import MissingFact
 from instantiator.recipe.lint.model import Check, Finding, Severity, Spot
 from instantiator.recipe.lint.need_reason import NeedWithoutReason
 from instantiator.recipe.lint.network_reason import ThreadWantsNetwork
@@ -46,6 +47,7 @@ CHECKS: dict[str, Check] = {
     "gui-without-window": GuiWithoutWindow(),
     "home-path": HomePath(),
     "literal-pattern": LiteralPattern(),
+    "missing-fact": MissingFact(),
     "need-without-reason": NeedWithoutReason(),
     "no-citation": NoCitation(),
     "no-smoke-test": NoSmokeTest(),

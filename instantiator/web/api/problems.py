@@ -78,6 +78,7 @@ STATUS: Mapping[str, int] = {
     "archive-unreachable": 502,
     "download-failed": 502,
     "engine-unreachable": 503,
+    "service-ending": 503,
     "store-busy": 503,
     "disk-full": 507,
 }

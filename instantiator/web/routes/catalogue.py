@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from instantiator.curate.catalog_status import status_of_recipe
+from instantiator.recipe.errors import RecipeUnknown
+from instantiator.recipe.find import find_recipe
 from instantiator.web.access import PrincipalOf, users_seen
 from instantiator.web.guard import LOGGED_IN, PortalOf, User
 from instantiator.web.pages import page
@@ -63,6 +68,8 @@ def recipe_page(
         request,
         "recipe.html",
         recipe=recipe,
+        standing=status_of_recipe(recipe, portal.bench.settings.home),
+        successor=_successor(portal.bench.settings.recipes_dir, recipe.superseded_by),
         versions=versions_of(portal.bench, name),
         evidence=evidence_of(recipe),
         proofs=(
@@ -74,6 +81,15 @@ def recipe_page(
         runs=runs,
         grades=latest_grades(portal.bench, runs),
     )
+
+
+def _successor(recipes_dir: Path, superseded_by: str) -> str:
+    """The recipe to use instead as `name/version`; empty where none is named, or it is not here."""
+    try:
+        folder = find_recipe(recipes_dir, superseded_by) if superseded_by else None
+    except RecipeUnknown:
+        return ""
+    return f"{folder.parent.name}/{folder.name}" if folder else ""
 
 
 @router.get("/recipes/{name}/{version}/screenshot.png")

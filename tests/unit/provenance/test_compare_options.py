@@ -6,8 +6,8 @@ from provenance.compare import RULES, CompareRuleInvalid, check_rule, find_rule
 
 
 def test_every_rule_has_a_name_and_takes_no_option_at_all() -> None:
-    assert sorted(RULES) == ["bytes", "fits", "table", "text", "tree"]
-    assert [check_rule(name, {}) for name in RULES] == [()] * 5
+    assert sorted(RULES) == ["bytes", "fits", "notebook", "table", "text", "tree"]
+    assert [check_rule(name, {}) for name in RULES] == [()] * 6
 
 
 def test_an_unknown_rule_names_the_nearest_one() -> None:

@@ -12,6 +12,7 @@ from fastapi import Path as PathParameter
 
 from instantiator.dataset import add_dataset
 from instantiator.dataset.archives import ArchiveFile, find_files
+from instantiator.dataset.archives_fetch import fetch_file
 from instantiator.dataset.download import DownloadFailed, Downloads
 from instantiator.progress import megabytes, step
 from instantiator.users import Event, Principal, Thing
@@ -199,9 +200,7 @@ def _fetch(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="fetch-") as folder:
         left = limit
         for file in files:
-            target = Path(folder, file.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            left -= _fetch_one(file, target, left, work)
+            left -= _fetch_one(file, Path(folder), left, work)
         with step(work, "register"):
             return add_dataset(
                 Path(folder),
@@ -215,7 +214,7 @@ def _fetch(
             )
 
 
-def _fetch_one(file: ArchiveFile, target: Path, limit: int, work: Work) -> int:
+def _fetch_one(file: ArchiveFile, folder: Path, limit: int, work: Work) -> int:
     done = 0
     with step(work, f"fetch {file.path}") as current:
 
@@ -226,7 +225,7 @@ def _fetch_one(file: ArchiveFile, target: Path, limit: int, work: Work) -> int:
             if work.cancel.is_set():
                 raise DownloadFailed("it was stopped", where=file.url, hint="ask for it again")
 
-        size = Downloads(max_bytes=limit).fetch(file.url, file.digest, target, tell)
+        size = fetch_file(file, folder, Downloads(max_bytes=limit), tell)
         current.detail = megabytes(size)
     return size
 

@@ -182,7 +182,7 @@ def test_a_fetch_that_fails_is_told_by_its_work(client: Client, portal: Portal) 
 def test_an_archive_is_named_by_its_short_name(
     client: Client, portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unknown = client.post("/datasets/resolve", {"name": "m31", "identifier": "xmm:0123700101"})
+    unknown = client.post("/datasets/resolve", {"name": "m31", "identifier": "chandra:4364"})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "archive-unknown")
     monkeypatch.setitem(ARCHIVES, "xmm", Shelf())
     assert client.post("/datasets/resolve", {"name": "m31", "identifier": "xmm:nothing"}).status_code == 404
