@@ -47,7 +47,7 @@ class Thaw:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("THAW_")}
         return {**clean, "THAW_HOME": str(self.home), "THAW_RECIPES": str(self.recipes), **self.settings}
 
-    def __call__(self, *arguments: str) -> Answer:
+    def __call__(self, *arguments: str, timeout: float = 900) -> Answer:
         """Run `thaw ARGUMENTS --json` to its end."""
         done = subprocess.run(
             [*self.before, str(THAW), *arguments, "--json"],
@@ -55,7 +55,7 @@ class Thaw:
             cwd=self.cwd,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=timeout,
             check=False,
         )
         data = json.loads(done.stdout) if done.stdout.strip() else None
