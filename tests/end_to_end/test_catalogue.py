@@ -1,4 +1,4 @@
-"""The whole catalogue, as somebody with an empty machine finds it: what can run is run and judged, the rest says why not."""
+"""The whole catalogue on an empty machine: what can run is run and judged, the rest says what it waits for."""
 
 from __future__ import annotations
 
