@@ -88,13 +88,13 @@ def time_lists(home: Path, listed: int) -> None:
     asked: dict[str, Callable[[], object]] = {
         "newest 50": lambda: queue.page(),
         "a page in the middle": lambda: queue.page(cursor=middle),
-        "one user": lambda: queue.page(user="user-7"),
-        "one user, one state": lambda: queue.page(user="user-7", states=(RunState.FAILED,)),
+        "one user": lambda: queue.page(users=("user-7",)),
+        "one user, one state": lambda: queue.page(users=("user-7",), states=(RunState.FAILED,)),
         "one recipe and thread": lambda: queue.page(recipe="recipe-3/1", thread="count"),
         "two states, common": lambda: queue.page(states=(RunState.COMPLETED, RunState.FAILED)),
         "a state nobody is in": lambda: queue.page(states=(RunState.OUT_OF_MEMORY,)),
         "a recipe that is not there": lambda: queue.page(recipe="recipe-99/1"),
-        "a user who has none": lambda: queue.page(user="nobody"),
+        "a user who has none": lambda: queue.page(users=("nobody",)),
         "submitted in the last hour": lambda: queue.page(after=START + timedelta(minutes=listed - 60)),
     }
     for what, ask in asked.items():

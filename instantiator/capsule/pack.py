@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from instantiator.capsule.errors import CapsuleRefused
-from instantiator.capsule.page import About, render_page
+from instantiator.capsule.page import About, about_of, render_page
 from instantiator.capsule.script import render_job, render_outputs
 from instantiator.capsule.window import CapsuleWindow, add_window
 from instantiator.capsule.writer import CapsuleWriter, make_frame
@@ -17,7 +17,17 @@ from instantiator.image.lock import Lock
 from instantiator.image.oci import ImageName, export_image
 from instantiator.image.scratch import scratch_folder
 from instantiator.job.spec import ImageDigest
+from instantiator.progress import Progress
+from instantiator.recipe.model import Recipe
+from instantiator.thread.verify import (
+    Repeater,
+    check_objects,
+    lay_out_input,
+    prepare_image,
+    read_recorded_lock,
+)
 from provenance.digest import Digest, canonical_json
+from provenance.errors import ThawError
 from provenance.record import Record, RunState
 from provenance.vault import Vault
 
@@ -60,6 +70,28 @@ def refuse_unpackable(record: Record, target: Path, *, with_window: bool) -> Non
             where=record.run,
             hint="run the thread again, and pack that run",
         )
+
+
+def recorded_recipe(record: Record, find: Callable[[str], Recipe]) -> Recipe | None:
+    """The recipe of a run, where it is here and still is what was recorded; None otherwise."""
+    try:
+        recipe = find(record.recipe)
+    except ThawError:
+        return None
+    return recipe if recipe.digest == record.recipe_digest else None
+
+
+def prepare_packing(record: Record, recipe: Recipe | None, repeater: Repeater, progress: Progress) -> Packing:
+    """All a capsule needs, at hand and checked: objects, image, inputs. Raises what a repeat of the run raises."""
+    check_objects(record, record.inputs, repeater.bench, progress)
+    lock = read_recorded_lock(record, repeater.bench.vault)
+    prepare_image(record, lock, repeater, progress)
+    return Packing(
+        record=record,
+        lock=lock,
+        inputs={item.name: lay_out_input(item, repeater) for item in record.inputs},
+        about=about_of(record, recipe),
+    )
 
 
 def make_capsule(packing: Packing, target: Path, bench: CapsuleBench) -> None:

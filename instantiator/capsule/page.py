@@ -8,6 +8,9 @@ from pathlib import Path
 
 import jinja2
 
+from instantiator.recipe.model import Recipe
+from provenance.export.cite import CitationStyle, cite_run
+from provenance.export.model import Cited, Software, bare_software
 from provenance.record import Record, to_json
 
 
@@ -41,6 +44,35 @@ def render_page(record: Record, about: About, *, has_window: bool) -> bytes:
         seconds=record.resources.get("wall_s"),
     )
     return text.encode()
+
+
+def about_of(record: Record, recipe: Recipe | None) -> About:
+    """What the page says of the software, and how to cite it."""
+    software = bare_software(record)
+    if recipe is not None:
+        cited = (
+            Cited(scheme=scheme, value=value, note=citation.note)
+            for citation in recipe.citations
+            for scheme in ("doi", "ascl", "ads")
+            if (value := getattr(citation, scheme))
+        )
+        software = Software(
+            name=recipe.name,
+            version=recipe.version,
+            title=recipe.title,
+            description=recipe.description.strip(),
+            licence=recipe.licence,
+            homepage=recipe.homepage,
+            citations=tuple(cited),
+            known_from="recipe",
+        )
+    return About(
+        title=f"{software.title} {software.version}",
+        description=software.description,
+        licence=software.licence,
+        citation=cite_run(record, software, CitationStyle.TEXT),
+        bibtex=cite_run(record, software, CitationStyle.BIBTEX),
+    )
 
 
 def _size(size: int) -> str:

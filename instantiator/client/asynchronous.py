@@ -150,9 +150,9 @@ class AsyncThaw:
         """The release of the service."""
         return await self._driver.do(catalogue.version())
 
-    async def recipes(self) -> tuple[RecipeEntry, ...]:
-        """The catalogue."""
-        return await self._driver.do(catalogue.recipes())
+    async def recipes(self, *, every: bool = False, retired: bool = False) -> tuple[RecipeEntry, ...]:
+        """The catalogue: the newest of each, or `every` version, where asked for with those that have left the list."""
+        return await self._driver.do(catalogue.recipes(every=every, retired=retired))
 
     async def recipe(self, name: str) -> Recipe:
         """A recipe, by `name` or `name/version`."""

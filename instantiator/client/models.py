@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeEntry:
-    """An entry of the catalogue."""
+    """An entry of the catalogue. `status` is what the service derived, `verified` when that was last shown."""
 
     recipe: str
     name: str
@@ -26,6 +26,13 @@ class RecipeEntry:
     threads: tuple[str, ...]
     guis: tuple[str, ...]
     status: str
+    verified: datetime | None = None
+    details: tuple[str, ...] = ()
+    image: str | None = None
+    awaits: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    retired: str = ""
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +201,20 @@ def read_recipe(content: bytes) -> Recipe:
     evidence = value.get("evidence")
     image = evidence.get("image", "") if isinstance(evidence, dict) else ""
     return read_value(Recipe, {**value, "image": image})
+
+
+def read_entries(content: bytes) -> tuple[RecipeEntry, ...]:
+    """The entries of the catalogue."""
+    return tuple(_read_entry(item) for item in items_of(read_json(content), "recipes"))
+
+
+def _read_entry(value: object) -> RecipeEntry:
+    told = value.get("verified") if isinstance(value, Mapping) else None
+    try:
+        verified = parse_time(told) if told else None
+    except (ValueError, TypeError) as error:
+        raise _invalid(f"of an entry 'verified' is {told!r}") from error
+    return read_value(RecipeEntry, {**value, "verified": verified} if isinstance(value, Mapping) else value)
 
 
 def read_status(value: Mapping[str, Any]) -> RunStatus:

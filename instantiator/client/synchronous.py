@@ -143,9 +143,9 @@ class Thaw:
         """The release of the service."""
         return self._driver.do(catalogue.version())
 
-    def recipes(self) -> tuple[RecipeEntry, ...]:
-        """The catalogue."""
-        return self._driver.do(catalogue.recipes())
+    def recipes(self, *, every: bool = False, retired: bool = False) -> tuple[RecipeEntry, ...]:
+        """The catalogue: the newest of each, or `every` version, where asked for with those that have left the list."""
+        return self._driver.do(catalogue.recipes(every=every, retired=retired))
 
     def recipe(self, name: str) -> Recipe:
         """A recipe, by `name` or `name/version`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from instantiator.commands.steps import progress
 from instantiator.progress import step
 
 if TYPE_CHECKING:
-    from instantiator.capsule.page import About
     from instantiator.capsule.window import CapsuleWindow
     from instantiator.recipe.model import Recipe
     from provenance.record import Record
@@ -30,16 +30,15 @@ def capsule_command(run: str, output: str, gui: str | None, *, with_gui: bool, a
     Unpack it with `tar -xpf FILE`, then `sh run.sh`: that needs sh, tar, sha256sum and Docker or Podman.
     Keys: run, capsule, bytes, sha256.
     """
-    from instantiator.capsule.pack import CapsuleBench, Packing, make_capsule, refuse_unpackable
-    from instantiator.commands.start import run_bench
-    from instantiator.thread.verify import (
-        Repeater,
-        check_objects,
-        lay_out_input,
-        prepare_image,
-        read_record,
-        read_recorded_lock,
+    from instantiator.capsule.pack import (
+        CapsuleBench,
+        make_capsule,
+        prepare_packing,
+        recorded_recipe,
+        refuse_unpackable,
     )
+    from instantiator.commands.start import run_bench
+    from instantiator.thread.verify import Repeater, read_record
     from provenance.digest import digest_file
 
     bench = Bench()
@@ -47,21 +46,16 @@ def capsule_command(run: str, output: str, gui: str | None, *, with_gui: bool, a
     target = Path(output).absolute()
     refuse_unpackable(record, target, with_window=with_gui)
     steps = progress()
-    made = run_bench(bench)
-    check_objects(record, record.inputs, made, steps)
-    lock = read_recorded_lock(record, bench.vault)
     repeater = Repeater(
-        bench=made, workshop=bench.workshop, mirrors=bench.mirrors, trees_dir=bench.settings.trees_dir
+        bench=run_bench(bench),
+        workshop=bench.workshop,
+        mirrors=bench.mirrors,
+        trees_dir=bench.settings.trees_dir,
     )
-    prepare_image(record, lock, repeater, steps)
-    recipe = find_recorded_recipe(bench, record)
-    packing = Packing(
-        record=record,
-        lock=lock,
-        inputs={item.name: lay_out_input(item, repeater) for item in record.inputs},
-        about=tell_about(record, recipe),
-        window=prepare_window(bench, record, recipe, gui) if with_gui else None,
-    )
+    recipe = recorded_recipe(record, bench.recipe)
+    packing = prepare_packing(record, recipe, repeater, steps)
+    if with_gui:
+        packing = replace(packing, window=prepare_window(bench, record, recipe, gui))
     with step(steps, f"pack run {record.run}") as current:
         kept = CapsuleBench(vault=bench.vault, engine=bench.engine, scratch=bench.settings.scratch_dir)
         make_capsule(packing, target, kept)
@@ -78,50 +72,6 @@ def capsule_command(run: str, output: str, gui: str | None, *, with_gui: bool, a
         f"  repeat it anywhere: tar -xpf {target.name} && sh thaw-{record.run}/run.sh"
     )
     show(data, as_json=as_json, human=human)
-
-
-def find_recorded_recipe(bench: Bench, record: Record) -> Recipe | None:
-    """The recipe of a run, where it is here and still is what was recorded; None otherwise."""
-    from provenance.errors import ThawError
-
-    try:
-        recipe = bench.recipe(record.recipe)
-    except ThawError:
-        return None
-    return recipe if recipe.digest == record.recipe_digest else None
-
-
-def tell_about(record: Record, recipe: Recipe | None) -> About:
-    """What the page says of the software, and how to cite it."""
-    from instantiator.capsule.page import About
-    from provenance.export.cite import CitationStyle, cite_run
-    from provenance.export.model import Cited, Software, bare_software
-
-    software = bare_software(record)
-    if recipe is not None:
-        cited = (
-            Cited(scheme=scheme, value=value, note=citation.note)
-            for citation in recipe.citations
-            for scheme in ("doi", "ascl", "ads")
-            if (value := getattr(citation, scheme))
-        )
-        software = Software(
-            name=recipe.name,
-            version=recipe.version,
-            title=recipe.title,
-            description=recipe.description.strip(),
-            licence=recipe.licence,
-            homepage=recipe.homepage,
-            citations=tuple(cited),
-            known_from="recipe",
-        )
-    return About(
-        title=f"{software.title} {software.version}",
-        description=software.description,
-        licence=software.licence,
-        citation=cite_run(record, software, CitationStyle.TEXT),
-        bibtex=cite_run(record, software, CitationStyle.BIBTEX),
-    )
 
 
 def prepare_window(

@@ -22,7 +22,7 @@ def list_command(*, retired: bool, as_json: bool) -> None:
 
     service = remote()
     if service is not None:
-        entries, stati = catalogue(service, with_images=as_json)
+        entries, stati = catalogue(service, retired=retired)
     else:
         settings = Bench().settings
         entries = [entry for entry in read_catalog(settings.recipes_dir) if retired or not entry.retired]

@@ -46,12 +46,11 @@ def here_alone(option: str, why: str) -> click.UsageError:
     return click.UsageError(f"{option} {why}; for this host: THAW_URL= thaw ...")
 
 
-def catalogue(service: Thaw, *, with_images: bool) -> tuple[list[CatalogEntry], list[Status]]:
-    """The service's catalogue. The images are in no list of it: each recipe is asked for its own."""
+def catalogue(service: Thaw, *, retired: bool) -> tuple[list[CatalogEntry], list[Status]]:
+    """The service's catalogue, and how each entry stands there."""
     from instantiator.curate.catalog_status import Status
 
-    found = sorted(service.recipes(), key=lambda item: (item.name, item.version))
-    images = {item.recipe: service.recipe(item.recipe).image or None for item in found if with_images}
+    found = sorted(service.recipes(every=True, retired=retired), key=lambda item: (item.name, item.version))
     entries = [
         CatalogEntry(
             name=item.name,
@@ -60,11 +59,15 @@ def catalogue(service: Thaw, *, with_images: bool) -> tuple[list[CatalogEntry], 
             mission=item.mission,
             threads=item.threads,
             guis=item.guis,
-            image=images.get(item.recipe),
+            image=item.image,
+            awaits=item.awaits,
+            missing=item.missing,
+            retired=item.retired,
+            superseded_by=item.superseded_by,
         )
         for item in found
     ]
-    return entries, [Status(word=item.status) for item in found]
+    return entries, [Status(word=item.status, since=item.verified, details=item.details) for item in found]
 
 
 def find_run(service: Thaw, run: str) -> Run:

@@ -40,6 +40,12 @@ class AlreadyServing(ThawError):
     code = "already-serving"
 
 
+class NotServing(ThawError):
+    """No service runs with this state folder."""
+
+    code = "not-serving"
+
+
 def _check_site(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Scheme, host and port alone: the portal is not served below a path."""
     if value is None:
@@ -99,7 +105,9 @@ def serve_command(
     folder = bench.settings.home / "serve"
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     tickets = Tickets(folder / "tickets.sqlite")
-    url = login_url(tickets, public_url or local_url(host, port))
+    url = login_url(
+        tickets, running_site(bench.settings.home) if login else public_url or local_url(host, port)
+    )
     told = {"url": url, "socket": str(folder / "portal.sock")}
     if login:
         show(told, as_json=as_json, human=url)
@@ -120,9 +128,19 @@ def _only_one(folder: Path) -> Iterator[None]:
             raise AlreadyServing(
                 "a service is running with this state folder already",
                 where=str(folder),
-                hint="its login address: thaw serve --login, with the same --port",
+                hint="its login address: thaw serve --login",
             ) from error
         yield
+
+
+def running_site(home: Path) -> str:
+    """Where browsers find the service that runs with this state folder; raises `NotServing`."""
+    from instantiator.commands.service import find_service
+
+    service = find_service(home)
+    if service is None:
+        raise NotServing("no service is running", where=str(home), hint="start it: thaw serve")
+    return service.seen_at
 
 
 def local_url(host: str, port: int) -> str:
@@ -167,7 +185,7 @@ def _serve(
     portal = _portal_of(bench, sessions, tickets, place, gateway_gid)
     ended = threading.Event()
     with (
-        told_address(place.socket.parent, place.address),
+        told_address(place.socket.parent, place.address, place.site),
         _portal_serving(portal, place.socket, gateway_user),
         _metrics_serving(portal, place.metrics),
         ExitStack() as worker,
@@ -200,6 +218,7 @@ def _end_work(portal: Portal, stopping: Stopping, worker: ExitStack, ended: thre
         worker.close()
         portal.works.wait(lambda: stopping.has_grace)
     finally:
+        portal.gate.end()
         ended.set()
 
 

@@ -31,28 +31,34 @@ class ServiceRefused(ThawError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A service that answers: its folder, and the address its gateway has for browsers."""
+    """A service that answers: its folder, the address its gateway listens on, and the site in front of that."""
 
     folder: Path
     host: str
     port: int
+    site: str | None = None
 
     @property
     def address(self) -> str:
-        """Where browsers find it."""
+        """Where browsers of this host find it."""
         shown = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{shown}:{self.port}"
 
     def session_address(self, session: str) -> str:
         """The page of a session."""
-        return f"{self.address}/sessions/{session}"
+        return f"{self.seen_at}/sessions/{session}"
+
+    @property
+    def seen_at(self) -> str:
+        """Where browsers find it."""
+        return self.site or self.address
 
 
 @contextmanager
-def told_address(folder: Path, address: tuple[str, int]) -> Iterator[None]:
+def told_address(folder: Path, address: tuple[str, int], site: str | None = None) -> Iterator[None]:
     """Tell other commands where browsers reach the service, while it runs."""
     file = folder / _ADDRESS_FILE
-    file.write_text(json.dumps({"host": address[0], "port": address[1]}))
+    file.write_text(json.dumps({"host": address[0], "port": address[1], "site": site}))
     try:
         yield
     finally:
@@ -69,7 +75,9 @@ def find_service(home: Path) -> Service | None:
             connection.connect(str(folder / "portal.sock"))
     except (OSError, ValueError):
         return None
-    return Service(folder=folder, host=str(told["host"]), port=int(told["port"]))
+    return Service(
+        folder=folder, host=str(told["host"]), port=int(told["port"]), site=told.get("site") or None
+    )
 
 
 def open_through(service: Service, asked: OpenSession) -> str:

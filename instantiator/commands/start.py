@@ -15,8 +15,9 @@ import click
 from instantiator.commands.common import Bench
 from instantiator.commands.steps import progress
 from instantiator.image.files import keep_files
-from instantiator.image.lock import Lock, LockedImage, LockedSource, lock_to_json
+from instantiator.image.lock import Lock, LockedImage, lock_to_json
 from instantiator.job.spec import ImageDigest
+from instantiator.queue.bench import shelf_of as shelf_with
 from instantiator.recipe.model import Recipe
 from instantiator.thread.plan import Environment
 from instantiator.thread.run import RunBench, recover_runs
@@ -110,20 +111,7 @@ def _present_image(bench: Bench, lock: Lock) -> LockedImage:
 
 def shelf_of(bench: Bench) -> Shelf:
     """Where datasets come from."""
-    settings = bench.settings
-
-    def bring(source: LockedSource, lock: Lock) -> None:
-        from instantiator.image.fetch import fetch_source, wheel_target
-
-        fetch_source(source, wheel_target(lock, bench.mirrors), bench.vault, progress())
-
-    return Shelf(
-        vault=bench.vault,
-        store=bench.store,
-        trees_dir=settings.trees_dir,
-        scratch=settings.scratch_dir,
-        bring=bring,
-    )
+    return shelf_with(bench, progress())
 
 
 def outputs_to_json(record: Record) -> list[dict[str, object]]:

@@ -32,6 +32,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._closed = threading.Event()
+        self._ended = threading.Event()
 
     @property
     def is_closed(self) -> bool:
@@ -41,6 +42,16 @@ class Gate:
     def close(self) -> None:
         """Take nothing new from now on."""
         self._closed.set()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether what was under way had its time: an answer that waits for more says how things stand."""
+        return self._ended.is_set()
+
+    def end(self) -> None:
+        """Wait for nothing any more, from now on."""
+        self._closed.set()
+        self._ended.set()
 
     def check(self, method: str, path: str) -> None:
         """Raise `ServiceEnding` for a request that would begin something, once the gate is closed."""

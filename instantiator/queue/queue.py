@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -106,7 +106,7 @@ class Queue:
     def page(
         self,
         *,
-        user: str | None = None,
+        users: Sequence[str | None] = (),
         states: Collection[RunState] = (),
         recipe: str | None = None,
         thread: str | None = None,
@@ -114,10 +114,10 @@ class Queue:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Runs, newest first. `user` None is everybody; no `states` is all; `after` leaves out older ones."""
+        """Runs, newest first. No `users` is everybody, None among them nobody; `after` leaves out older ones."""
         limit = max(1, min(limit, _PAGE))
         asked = RunsAsked(
-            user=user,
+            users=tuple(users),
             states=tuple(states),
             recipe=recipe,
             thread=thread,

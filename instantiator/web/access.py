@@ -155,8 +155,14 @@ def note(portal: Portal, principal: Principal, event: Event, subject: str, *, de
     portal.users.audit.write(event, principal.user, now=portal.clock(), subject=subject, detail=told)
 
 
+def note_download(portal: Portal, principal: Principal, subject: str, what: str) -> None:
+    """Write into the audit log that something was taken away: once, in however many parts it goes."""
+    if portal.taken.is_new((principal.user, principal.token, subject, what), portal.clock()):
+        note(portal, principal, Event.DOWNLOAD, subject, detail=what)
+
+
 def users_seen(portal: Portal, principal: Principal) -> tuple[str | None, ...]:
-    """Whose runs are this one's own, for `Store.runs`: those of nobody are the local user's."""
+    """Whose runs are this one's own, for lists of them: those of nobody are the local user's."""
     return (principal.user, None) if principal.user == portal.user else (principal.user,)
 
 

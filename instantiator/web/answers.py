@@ -32,6 +32,8 @@ _STATUS: Mapping[str, int] = {
     "run-unknown": 404,
     "dataset-unknown": 404,
     "file-missing": 404,
+    "cannot-repeat": 409,
+    "capsule-refused": 409,
     "file-taken": 409,
     "upload-offset": 409,
     "upload-too-large": 413,

@@ -8,26 +8,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from anyio import CapacityLimiter
+
 from instantiator.operate.gate import Gate
 from instantiator.operate.health import Readiness
 from instantiator.operate.metrics import Meters
+from instantiator.queue.bench import QueueBench
 from instantiator.queue.queue import Queue
 from instantiator.session.model import OpenSession, Session, SessionId
 from instantiator.session.tickets import Tickets
 from instantiator.users import Users
 from instantiator.web.oidc import Provider
+from instantiator.web.taken import Taken
+from instantiator.web.verified import Verified
 from instantiator.web.work import Works
 from provenance.errors import ThawError
 
 if TYPE_CHECKING:
-    from instantiator.engine import Engine
-    from instantiator.image.build import Workshop
-    from instantiator.image.fetch import Mirrors
-    from instantiator.image.lock import Lock
-    from instantiator.recipe.model import Recipe
-    from instantiator.settings import Settings
-    from provenance.store import Store
-    from provenance.vault import Vault
+    pass
 
 
 class NotFound(ThawError):
@@ -36,38 +34,8 @@ class NotFound(ThawError):
     code = "not-found"
 
 
-class Bench(Protocol):
-    """What the commands work with (instantiator.commands.common), as far as the portal needs it."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings."""
-
-    @property
-    def vault(self) -> Vault:
-        """The vault."""
-
-    @property
-    def store(self) -> Store:
-        """The index of runs."""
-
-    @property
-    def engine(self) -> Engine:
-        """The container engine; raises where none answers."""
-
-    @property
-    def mirrors(self) -> Mirrors:
-        """Where packages come from."""
-
-    @property
-    def workshop(self) -> Workshop:
-        """What images are built with."""
-
-    def recipe(self, name: str) -> Recipe:
-        """The recipe `name` or `name/version`."""
-
-    def lock(self, recipe: Recipe) -> Lock:
-        """The lock that answers a recipe."""
+Bench = QueueBench
+"""The bench of the commands (instantiator.commands.common), as far as the portal needs it."""
 
 
 class Sessions(Protocol):
@@ -121,6 +89,9 @@ class Portal:
     user: str
     provider: Provider | None = None
     works: Works = field(default_factory=Works)
+    verified: Verified = field(default_factory=Verified)
+    taken: Taken = field(default_factory=Taken)
+    packing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     gate: Gate = field(default_factory=Gate)
     meters: Meters = field(default_factory=Meters)
     readiness: Readiness = field(default_factory=Readiness)

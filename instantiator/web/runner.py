@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from instantiator.image.fetch import fetch_source, wheel_target
-from instantiator.image.lock import Lock, LockedSource
-from instantiator.progress import Progress
+from instantiator.queue.bench import shelf_of
 from instantiator.recipe.model import Recipe, Thread
 from instantiator.recipe.parameters import parse_parameters
 from instantiator.thread.errors import InputWrong
 from instantiator.thread.run import RunBench
-from instantiator.thread.start import Shelf, is_name, refuse_unknown_inputs
+from instantiator.thread.start import is_name, refuse_unknown_inputs
 from instantiator.thread.verify import Repeater, read_record, verify_run
 from instantiator.web.portal import Bench
 from instantiator.web.work import Work
@@ -30,22 +28,6 @@ def run_bench(bench: Bench, user: str | None = None) -> RunBench:
         runs_dir=bench.settings.runs_dir,
         host=lambda: host_facts_for_record(bench.engine),
         user=user,
-    )
-
-
-def shelf_of(bench: Bench, progress: Progress) -> Shelf:
-    """Where datasets come from."""
-
-    def bring(source: LockedSource, lock: Lock) -> None:
-        fetch_source(source, wheel_target(lock, bench.mirrors), bench.vault, progress)
-
-    settings = bench.settings
-    return Shelf(
-        vault=bench.vault,
-        store=bench.store,
-        trees_dir=settings.trees_dir,
-        scratch=settings.scratch_dir,
-        bring=bring,
     )
 
 

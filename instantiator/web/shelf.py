@@ -82,15 +82,25 @@ def newest_entries(bench: Bench) -> tuple[CatalogEntry, ...]:
     return tuple(sorted(newest.values(), key=lambda item: item.title.casefold()))
 
 
+def all_entries(bench: Bench, *, retired: bool) -> tuple[CatalogEntry, ...]:
+    """Every version published, by name; where asked for, those that have left the list too."""
+    found = read_catalog(bench.settings.recipes_dir)
+    return tuple(entry for entry in found if retired or not entry.retired)
+
+
 def versions_of(bench: Bench, name: str) -> tuple[str, ...]:
     """The published versions of one application, newest first."""
     found = [entry.version for entry in read_catalog(bench.settings.recipes_dir) if entry.name == name]
     return tuple(sorted(found, key=version_key, reverse=True))
 
 
-def offers_of(bench: Bench, now: datetime) -> tuple[Offer, ...]:
-    """Everything published in its newest version, with when it was last verified."""
-    return tuple(_offer(bench, entry, now) for entry in newest_entries(bench))
+def offers_of(
+    bench: Bench, now: datetime, entries: Iterable[CatalogEntry] | None = None
+) -> tuple[Offer, ...]:
+    """What is published, each with when it was last verified: these entries, else the newest of each."""
+    return tuple(
+        _offer(bench, entry, now) for entry in (newest_entries(bench) if entries is None else entries)
+    )
 
 
 def find_offers(offers: Iterable[Offer], query: Query) -> tuple[Offer, ...]:

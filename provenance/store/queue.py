@@ -278,7 +278,7 @@ def _lease(connection: sqlite3.Connection, row: QueuedRow, asked: Claiming) -> N
 
 
 def _list(connection: sqlite3.Connection, asked: RunsAsked, limit: int) -> list[RunRow]:
-    wanted: list[tuple[str, object]] = [("user = ?", asked.user)] if asked.user is not None else []
+    wanted: list[tuple[str, object]] = []
     wanted += [("recipe = ?", asked.recipe)] if asked.recipe is not None else []
     wanted += [("thread = ?", asked.thread)] if asked.thread is not None else []
     wanted += [("submitted > ?", format_time(asked.after))] if asked.after is not None else []
@@ -290,12 +290,14 @@ def _list(connection: sqlite3.Connection, asked: RunsAsked, limit: int) -> list[
     if asked.below is not None:
         conditions.append("(submitted, id) < (?, ?)")
         values += asked.below
+    order = "ORDER BY submitted DESC, id DESC LIMIT ?"
     # The planner would rather sort all runs of a state: it does not know how few of them a page shows.
-    index = "runs_of_user" if asked.user is not None else "runs_listed"
+    wide = f"SELECT id, submitted FROM runs INDEXED BY runs_listed WHERE {' AND '.join(conditions)} {order}"
+    own = wide.replace("runs_listed WHERE", "runs_of_user WHERE user IS ? AND")
+    parts = [(own, (user, *values, limit)) for user in asked.users] or [(wide, (*values, limit))]
     found = connection.execute(
-        f"SELECT id FROM runs INDEXED BY {index} WHERE {' AND '.join(conditions)}"
-        " ORDER BY submitted DESC, id DESC LIMIT ?",
-        (*values, limit),
+        " UNION ALL ".join(f"SELECT * FROM ({part})" for part, _ in parts) + f" {order}",
+        (*(value for _, given in parts for value in given), limit),
     ).fetchall()
     marks = ", ".join("?" * len(found))
     tail = f"WHERE id IN ({marks}) ORDER BY submitted DESC, id DESC"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,9 +56,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsAsked:
-    """Which runs a list shows; what is None or empty asks for nothing. `below` is where a page begins."""
+    """Which runs a list shows; what is None or empty asks for nothing. `below` is where a page begins.
 
-    user: str | None = None
+    None among the `users` stands for the runs that are nobody's.
+    """
+
+    users: Sequence[str | None] = ()
     states: Collection[RunState] = ()
     recipe: str | None = None
     thread: str | None = None

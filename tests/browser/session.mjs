@@ -41,6 +41,18 @@ const jobs = {
     await end();
   },
 
+  async look() {
+    await connected();
+    seen.title = await page.textContent("#watch-title");
+    seen.watched = await until(() => page.locator("#screen canvas").evaluate((one) => one.width > 0));
+    await click(200, 200);
+    await page.keyboard.type("they must not type");
+    await page.waitForTimeout(1000);
+    seen.tools = await page.locator("#end, #share, #files-toggle").count();
+    seen.files = (await context.request.get(files)).status();
+    await page.screenshot({ path: `${folder}/look.png` });
+  },
+
   async files() {
     await page.click("#files-toggle");
     await page.waitForSelector("#list a[download]");
@@ -209,6 +221,7 @@ async function screens() {
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.selectOption("#fit", "resize");
   const isFull = (wanted) => until(() => page.evaluate((wanted) => Boolean(document.fullscreenElement) === wanted, wanted));
+  const named = async (words) => { await until(async () => await page.textContent("#full") === words); return page.textContent("#full"); };
   seen.full = [];
   for (const leave of [
     async () => { await page.mouse.move(640, 3); await page.click("#full"); },  // the tools come at the upper edge
@@ -217,9 +230,9 @@ async function screens() {
   ]) {
     await page.mouse.move(640, 400);
     await page.click("#full");
-    const entered = await isFull(true), words = await page.textContent("#full");
+    const entered = await isFull(true), words = await named("Leave fullscreen");
     await leave();
-    seen.full.push([entered, words, await isFull(false), await page.textContent("#full")]);
+    seen.full.push([entered, words, await isFull(false), await named("Fullscreen")]);
   }
 }
 

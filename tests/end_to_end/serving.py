@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from instantiator.session.tickets import Right, RightKind, Tickets
+from instantiator.users import Role, Users
 from tests.end_to_end.conftest import REPOSITORY, THAW, Thaw
 
 OVER = ("ended", "failed")
@@ -74,8 +75,11 @@ class Service:
     visitors: list[httpx.Client] = field(default_factory=list)
 
     def login_url(self, user: str | None = None) -> str:
-        """An address that logs a user in, once: this host's, or one that only a test makes up."""
+        """An address that logs a user in, once: this host's, or another who is made known first."""
         now = datetime.now(UTC)
+        people = Users(self.thaw.home / "users.sqlite").people
+        if user is not None and people.find(user) is None:
+            people.add(user, [Role.SCIENTIST], now=now)
         right = Right(
             kind=RightKind.TOKEN,
             user=user or getpass.getuser(),

@@ -19,6 +19,7 @@ import pytest
 from tests.end_to_end.browser import chromium, install_scripts
 from tests.end_to_end.conftest import Thaw
 from tests.end_to_end.probes import add_threads
+from tests.end_to_end.serving import serving
 
 pytestmark = pytest.mark.docker
 THREADS = {
@@ -196,3 +197,16 @@ def test_the_window_opens_in_a_browser_for_who_has_the_password(
             assert time.monotonic() < end, "the screen stayed black"
             time.sleep(0.5)
         assert picture.std() > 0.1, "a terminal and an image of the sky"
+
+
+def test_the_service_gives_the_very_same_capsule(probing: Thaw, shout: Capsule) -> None:
+    run = shout.record["run"]
+    expected = (shout.folder.parent / "c.tar").read_bytes()
+    with serving(probing) as service:
+        visitor = service.log_in()
+        assert f'href="/runs/{run}/capsule"' in visitor.get(f"/runs/{run}").text
+        for path in (f"/runs/{run}/capsule", f"/api/v1/runs/{run}/capsule"):
+            answer = visitor.get(path)
+            assert (answer.status_code, answer.content == expected) == (200, True), answer.text[:500]
+        again = probing.ok("serve", "--login")["url"]
+        assert again.startswith(f"{service.base}/login?token=")

@@ -8,7 +8,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,6 +97,29 @@ def test_a_service_told_to_end_finishes_its_run_takes_no_other_and_tells_no_secr
     assert [line["run"] for line in lines if line["event"] == "a run begins"] == [run]
     assert token not in text
     assert not re.search(r"thaw_[A-Za-z0-9_-]{20,}|token=[^*\s\"]", text)
+
+
+def test_who_waits_for_a_run_is_answered_in_order_when_the_service_ends(
+    probing: Thaw, logged: tuple[subprocess.Popen[str], str, Path]
+) -> None:
+    process, base, log = logged
+    token = token_of(probing)
+    with client_of(base, token) as api, ThreadPoolExecutor(2) as clients:
+        body = {"recipe": "rosetta-eps", "thread": "sleep", "start": False, "fresh": True}
+        run = api.post("/api/v1/runs", json=body).json()["run"]
+        asked = [
+            clients.submit(api.get, path)
+            for path in (f"/uws/rosetta-eps/sleep/{run}?WAIT=25", f"/api/v1/runs/{run}/events")
+        ]
+        time.sleep(1.5)
+        assert not any(one.done() for one in asked)
+        process.send_signal(signal.SIGTERM)
+        job, events = (one.result(20) for one in asked)
+    assert (job.status_code, "PENDING" in job.text) == (200, True)
+    assert (events.status_code, "event: state" in events.text) == (200, True)
+    assert process.wait(30) == 0
+    statuses = [json.loads(line).get("status") for line in log.read_text().splitlines()]
+    assert not [status for status in statuses if status is not None and status >= 499]
 
 
 def test_a_run_from_a_backup_of_a_living_service_verifies_identical(thaw: Thaw, tmp_path: Path) -> None:

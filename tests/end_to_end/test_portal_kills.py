@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from instantiator.session.tickets import Right, RightKind, Tickets
 from tests.end_to_end.browser import (
     Browser,
     Service,
@@ -67,13 +65,10 @@ def ended(service: Service, browser: Browser, session: str, tab: str) -> None:
 
 
 def log_in(service: Service, user: str) -> str:
-    """A login address of another user, as a portal with several would give it."""
-    now = datetime.now(UTC)
-    right = Right(
-        kind=RightKind.TOKEN, user=user, session="", view_only=False, expires=now + timedelta(hours=1)
-    )
-    token = Tickets(service.thaw.home / "serve/tickets.sqlite").issue(right, now=now)
-    return f"{service.base}/login?token={token}"
+    """A login address of another user, who is made known first."""
+    service.thaw.ok("user", "add", user)
+    told = service.thaw.ok("user", "login", user, "--url", service.base)
+    return str(told["url"])
 
 
 def test_two_users_work_side_by_side_and_neither_reaches_the_other(

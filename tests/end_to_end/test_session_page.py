@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import numpy
 import pytest
 from astropy.io import fits
 
+from instantiator.users import Role, Thing, Users
+from instantiator.users.sharing import share_with
 from instantiator.web.previews import encode_png
 from tests.end_to_end.conftest import Thaw
 from tests.end_to_end.serving import (
@@ -389,6 +392,26 @@ def test_a_launch_shows_the_log_while_it_goes_on(
     assert seen["steps"] == ["image", "display", "application", "first frame"]
     assert (seen["state"], seen["problems"]) == ("launching", [])
     ada.send("POST", f"/api/sessions/{seen['session']}/end")
+
+
+def test_whom_a_session_is_shared_with_looks_on_at_its_own_address(
+    service: Service, ada: Visitor, session: str, scripts: Path, tmp_path: Path
+) -> None:
+    users = Users(service.thaw.home / "users.sqlite")
+    users.people.add("william", [Role.SCIENTIST], now=datetime.now(UTC))
+    william = service.log_in("william")
+    assert william.get(f"/sessions/{session}").status_code == 404
+    share_with(users, Thing.SESSION, session, "william")
+    users.close()
+    seen = drive(scripts, "look", service.login_url("william"), session, str(tmp_path))
+    assert (seen["title"], seen["watched"], seen["tools"]) == (
+        f"{TERMINAL['title']} (looking on)",
+        True,
+        0,
+    )
+    assert (seen["files"], seen["problems"]) == (404, [])
+    typed = workspace(service, ada) / "typed"
+    assert "they must not type" not in typed.read_text(errors="replace")
 
 
 # The screen, keys and clipboard; at the end of it the session ends.

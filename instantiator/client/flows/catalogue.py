@@ -12,6 +12,7 @@ from instantiator.client.models import (
     RecipeEntry,
     Session,
     Thread,
+    read_entries,
     read_json,
     read_recipe,
     read_value,
@@ -25,10 +26,11 @@ def version() -> Flow[str]:
     return str(read_json(reply.content).get("version", ""))
 
 
-def recipes() -> Flow[tuple[RecipeEntry, ...]]:
-    """The catalogue."""
-    reply = yield from ask(get("/recipes"))
-    return read_values(RecipeEntry, reply.content, "recipes")
+def recipes(*, every: bool = False, retired: bool = False) -> Flow[tuple[RecipeEntry, ...]]:
+    """The catalogue: the newest of each, or `every` version, where asked for with those that have left the list."""
+    asked = [("every", "true")] if every or retired else []
+    reply = yield from ask(get("/recipes", *asked, *([("retired", "true")] if retired else [])))
+    return read_entries(reply.content)
 
 
 def recipe(name: str) -> Flow[Recipe]:

@@ -50,11 +50,9 @@ class Arrival:
         return self.folder / "files"
 
     def offset(self, path: str, size: int) -> int:
-        """How much of a file is there."""
-        whole = self.files / path
-        if whole.is_file():
-            return size
-        return Workspace(self.files).uploaded(path, size, self.id)
+        """How much of a file is there; raises `PathRefused`."""
+        there = Workspace(self.files).uploaded(path, size, self.id)  # first: it refuses what is no path
+        return size if (self.files / path).is_file() else there
 
 
 class Arrivals:

@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import Request
 
+from instantiator.users import Principal
+from instantiator.web.access import note_download
 from instantiator.web.downloads import attachment
+from instantiator.web.portal import Portal
 from provenance.digest import Digest
 from provenance.errors import ThawError
-from provenance.vault import Vault
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", re.ASCII)
 _PIECE = 1 << 20
@@ -76,15 +78,21 @@ def is_known(header: str | None, etag: str) -> bool:
 
 def send_object(
     request: Request,
-    vault: Vault,
+    portal: Portal,
     digest: Digest,
     *,
+    asker: Principal,
+    of: str,
     size: int,
     name: str,
     media_type: str = "",
     used_by: str,
 ) -> Response:
-    """An object of the vault: all of it, the part asked for, or that it is known. Verified before its first byte."""
+    """An object of the vault: all of it, the part asked for, or that it is known. Verified before its first byte.
+
+    A part is verified with the file it is of, and the next part of the same untouched file is given at once. What is
+    taken is written into the audit log, under the name of what it is `of`.
+    """
     etag = etag_of(digest)
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if is_known(request.headers.get("if-none-match"), etag):
@@ -98,7 +106,9 @@ def send_object(
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    stream = vault.open(digest, used_by=used_by)
+    open_it = portal.verified.open_part if part else portal.verified.open_whole
+    stream = open_it(portal.bench.vault, digest, used_by=used_by)
+    note_download(portal, asker, of, used_by)
     stream.seek(part.first if part else 0)
     return StreamingResponse(
         _pieces(stream, length), status_code=status, headers=headers, media_type=media_type

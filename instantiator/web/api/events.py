@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
 
+from instantiator.operate.gate import Gate
 from instantiator.queue.model import Event
 from instantiator.queue.queue import Queue
 from provenance.record import format_time, to_json
@@ -18,8 +19,10 @@ BEAT_S = 15.0
 """A silent stream says so this often: what stands between would else close it."""
 
 
-async def follow(queue: Queue, run: str, after: int, *, wait_s: float) -> AsyncIterator[str]:
-    """The events of a run after number `after`, as they happen, until the run is final or the time is over."""
+async def follow(queue: Queue, run: str, after: int, *, wait_s: float, gate: Gate) -> AsyncIterator[str]:
+    """The events of a run after number `after`, as they happen, until the run is final, the time is over or the
+    service ends.
+    """
     until = time.monotonic() + wait_s
     spoke = time.monotonic()
     while True:
@@ -31,7 +34,7 @@ async def follow(queue: Queue, run: str, after: int, *, wait_s: float) -> AsyncI
         if state.is_final():
             yield f"event: end\nid: {after}\ndata: {json.dumps({'state': state.value})}\n\n"
             return
-        if time.monotonic() >= until:
+        if gate.is_ended or time.monotonic() >= until:
             return
         if time.monotonic() - spoke > BEAT_S:
             yield ": still here\n\n"

@@ -36,7 +36,11 @@ class Index(Wire):
 
 
 class RecipeEntry(Wire):
-    """One published version of one application, as the catalogue lists it."""
+    """One published version of one application, as the catalogue lists it.
+
+    `status` is derived by this service; `verified` is when its smoke tests last passed in the very `image`, and
+    `details` say why it is no better. `awaits` are deposits nobody handed in, `missing` the facts a draft lacks.
+    """
 
     recipe: RecipeId
     name: str
@@ -46,6 +50,13 @@ class RecipeEntry(Wire):
     threads: tuple[str, ...]
     guis: tuple[str, ...]
     status: str
+    verified: Time | None
+    details: tuple[str, ...]
+    image: DigestText | None
+    awaits: tuple[str, ...]
+    missing: tuple[str, ...]
+    retired: str
+    superseded_by: str
     href: str
 
 

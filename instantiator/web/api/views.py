@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from instantiator.catalog import CatalogEntry
+from instantiator.curate.catalog_status import Status
 from instantiator.recipe.model import Recipe, Thread
 from instantiator.recipe.parameters import parameter_schema
 from instantiator.session.model import Session
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 ROOT = "/api/v1"
 
 
-def entry_view(entry: CatalogEntry) -> models.RecipeEntry:
-    """An entry of the catalogue."""
+def entry_view(entry: CatalogEntry, status: Status) -> models.RecipeEntry:
+    """An entry of the catalogue, as it stands here."""
     return models.RecipeEntry(
         recipe=f"{entry.name}/{entry.version}",
         name=entry.name,
@@ -33,7 +34,14 @@ def entry_view(entry: CatalogEntry) -> models.RecipeEntry:
         mission=entry.mission,
         threads=entry.threads,
         guis=entry.guis,
-        status=entry.status,
+        status=status.word,
+        verified=told_time(status.since),
+        details=status.details,
+        image=entry.image,
+        awaits=entry.awaits,
+        missing=entry.missing,
+        retired=entry.retired,
+        superseded_by=entry.superseded_by,
         href=recipe_href(entry.name, entry.version),
     )
 

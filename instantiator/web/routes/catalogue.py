@@ -8,6 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from instantiator.curate.catalog_status import status_of_recipe
+from instantiator.curate.publish import awaited_deposits
+from instantiator.image.lock import read_lock
 from instantiator.recipe.errors import RecipeUnknown
 from instantiator.recipe.find import find_recipe
 from instantiator.web.access import PrincipalOf, users_seen
@@ -64,11 +66,14 @@ def recipe_page(
     """What a recipe is, what it can do, and what vouches for it."""
     recipe = portal.bench.recipe(f"{name}/{version}")
     runs = portal.bench.store.runs(5, recipe=recipe.id, users=users_seen(portal, principal))
+    standing = status_of_recipe(recipe, portal.bench.settings.home)
+    is_waiting = standing.word == "awaiting deposit"
     return page(
         request,
         "recipe.html",
         recipe=recipe,
-        standing=status_of_recipe(recipe, portal.bench.settings.home),
+        standing=standing,
+        deposits=awaited_deposits(recipe, read_lock(recipe)) if is_waiting else (),
         successor=_successor(portal.bench.settings.recipes_dir, recipe.superseded_by),
         versions=versions_of(portal.bench, name),
         evidence=evidence_of(recipe),

@@ -10,9 +10,12 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from instantiator.session.model import SessionId
+from instantiator.users import Event
+from instantiator.web.access import PrincipalOf, note, note_download
 from instantiator.web.archives import stream_tar, stream_zip
 from instantiator.web.downloads import attachment, content_type
 from instantiator.web.guard import PortalOf, User, Writer
+from instantiator.web.pages import visible_name
 from instantiator.web.portal import Portal
 from instantiator.web.previews import preview_file
 from instantiator.web.workspace import Upload, UploadTooLarge, Workspace
@@ -30,9 +33,10 @@ def list_files(portal: PortalOf, user: User, session: str, path: Where = "") -> 
 
 
 @router.get("/content")
-def download(portal: PortalOf, user: User, session: str, path: Where) -> Response:
+def download(portal: PortalOf, user: User, principal: PrincipalOf, session: str, path: Where) -> Response:
     """One file."""
     stream, size = _workspace(portal, user, session).open_file(path)
+    note_download(portal, principal, session, visible_name(path))
     name = path.rstrip("/").rpartition("/")[2]
     headers = {**attachment(name), "Content-Length": str(size)}
     return StreamingResponse(exactly(stream, size), media_type=content_type(name), headers=headers)
@@ -47,10 +51,13 @@ def preview(portal: PortalOf, user: User, session: str, path: Where) -> dict[str
 
 
 @router.get("/archive.{kind}")
-def archive(portal: PortalOf, user: User, session: str, kind: str, path: Where = "") -> Response:
+def archive(
+    portal: PortalOf, user: User, principal: PrincipalOf, session: str, kind: str, path: Where = ""
+) -> Response:
     """All files of a folder as one tar or zip."""
     workspace = _workspace(portal, user, session)
     workspace.list_folder(path)  # a folder that is not there is told before anything is sent
+    note_download(portal, principal, session, f"all files of /{visible_name(path.strip('/'))}")
     pieces = stream_zip(workspace, path) if kind == "zip" else stream_tar(workspace, path)
     ending, media = ("zip", "application/zip") if kind == "zip" else ("tar", "application/x-tar")
     return StreamingResponse(pieces, media_type=media, headers=attachment(f"{session}.{ending}"))
@@ -99,9 +106,12 @@ def make_folder(portal: PortalOf, user: Writer, session: str, path: Where) -> di
 
 
 @router.delete("")
-def remove(portal: PortalOf, user: Writer, session: str, path: Where) -> dict[str, object]:
+def remove(
+    portal: PortalOf, user: Writer, principal: PrincipalOf, session: str, path: Where
+) -> dict[str, object]:
     """Remove a file, or an empty folder."""
     _workspace(portal, user, session).remove(path)
+    note(portal, principal, Event.DELETE, session, detail=visible_name(path))
     return {"path": path}
 
 

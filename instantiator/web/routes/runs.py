@@ -16,6 +16,7 @@ from instantiator.web.access import (
     PrincipalOf,
     is_own,
     note,
+    note_download,
     own_run,
     refuse_unseen,
     seen_run,
@@ -140,7 +141,9 @@ def record_file(portal: PortalOf, principal: PrincipalOf, run: str) -> Response:
     row = seen_run(portal, principal, run)
     if row.record is None:
         raise NotFound(f"run {row.id} is {row.state}: it has no record yet")
-    content = portal.bench.vault.read_bytes(row.record, used_by=f"record of run {row.id}")
+    used_by = f"record of run {row.id}"
+    content = portal.bench.vault.read_bytes(row.record, used_by=used_by)
+    note_download(portal, principal, row.id, used_by)
     return Response(content, media_type="application/json", headers=attachment(f"{row.id}.record.json"))
 
 
@@ -151,7 +154,9 @@ def log_file(portal: PortalOf, principal: PrincipalOf, run: str) -> Response:
     record = read_record(row, portal.bench.vault)
     if record.log is None:
         raise NotFound(f"run {row.id} has no log")
-    stream = portal.bench.vault.open(record.log, used_by=f"log of run {row.id}")
+    used_by = f"log of run {row.id}"
+    stream = portal.bench.vault.open(record.log, used_by=used_by)
+    note_download(portal, principal, row.id, used_by)
     headers = attachment(f"{row.id}.log.txt")
     return StreamingResponse(_pieces(stream), media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -174,9 +179,10 @@ def cancel(portal: PortalOf, user: Writer, principal: PrincipalOf, run: str) -> 
 @router.get("/runs/{run}/outputs/{number}")
 def output_file(portal: PortalOf, principal: PrincipalOf, run: str, number: int) -> Response:
     """One output, from the vault."""
-    output = _output(portal, principal, run, number)
-    note(portal, principal, Event.DOWNLOAD, run, detail=output.path)
-    stream = portal.bench.vault.open(output.digest, used_by=f"output {output.path}")
+    id_, output = _output(portal, principal, run, number)
+    used_by = f"output {output.path} of run {id_}"
+    stream = portal.bench.vault.open(output.digest, used_by=used_by)
+    note_download(portal, principal, id_, used_by)
     headers = {**attachment(output.path.rpartition("/")[2]), "Content-Length": str(output.size)}
     return StreamingResponse(_pieces(stream), media_type=content_type(output.path), headers=headers)
 
@@ -184,16 +190,16 @@ def output_file(portal: PortalOf, principal: PrincipalOf, run: str, number: int)
 @router.get("/api/runs/{run}/outputs/{number}/preview")
 def output_preview(portal: PortalOf, principal: PrincipalOf, run: str, number: int) -> dict[str, object]:
     """What an output looks like: a picture, the head of a table, the first lines."""
-    output = _output(portal, principal, run, number)
+    _, output = _output(portal, principal, run, number)
     with portal.bench.vault.open(output.digest, used_by=f"output {output.path}") as stream:
         return preview_file(stream, output.path)
 
 
-def _output(portal: Portal, principal: Principal, run: str, number: int) -> RecordedOutput:
+def _output(portal: Portal, principal: Principal, run: str, number: int) -> tuple[str, RecordedOutput]:
     record = read_record(seen_run(portal, principal, run), portal.bench.vault)
     if not 0 <= number < len(record.outputs):
         raise NotFound(f"run {record.run} has no output number {number}")
-    return record.outputs[number]
+    return record.run, record.outputs[number]
 
 
 def _log(portal: Portal, record: Record | None) -> tuple[str, bool]:

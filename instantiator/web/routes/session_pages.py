@@ -7,10 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from instantiator.curate.catalog_status import status_of_recipe
 from instantiator.recipe.model import Gui, Recipe
 from instantiator.session.model import OpenSession
 from instantiator.users import Event
-from instantiator.web.access import note, refuse_more_sessions, seen_datasets
+from instantiator.web.access import (
+    PrincipalOf,
+    is_own,
+    note,
+    refuse_more_sessions,
+    seen_datasets,
+    seen_session,
+)
 from instantiator.web.guard import LOGGED_IN, PortalOf, User, Writer
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound, Portal
@@ -73,9 +81,14 @@ def sessions(request: Request, portal: PortalOf, user: User) -> Response:
 
 
 @router.get("/sessions/{session}")
-def session_page(request: Request, portal: PortalOf, user: User, session: str) -> Response:
-    """The launch, then the screen, then what is left: one page that goes on by itself."""
-    found = portal.session_of(user, session)
+def session_page(request: Request, portal: PortalOf, principal: PrincipalOf, session: str) -> Response:
+    """The launch, then the screen, then what is left: one page that goes on by itself.
+
+    Whom the session is shared with looks on.
+    """
+    found = seen_session(portal, principal, session)
+    if not is_own(portal, principal, found.user):
+        return page(request, "watch.html", session_id=found.id, session=found)
     return page(
         request, "session.html", session=found, data=session_to_json(found, portal.clock()), watching=False
     )
@@ -84,7 +97,7 @@ def session_page(request: Request, portal: PortalOf, user: User, session: str) -
 @router.get("/watch/{session}")
 def watch(request: Request, session: str) -> Response:
     """Look on: the right to is behind the `#` of the link, which no server and no log ever sees."""
-    return page(request, "watch.html", session_id=session)
+    return page(request, "watch.html", session_id=session, session=None)
 
 
 def _open_form(request: Request, portal: Portal, name: str, *, gui: str, error: ThawError | None) -> Response:
@@ -96,6 +109,7 @@ def _open_form(request: Request, portal: Portal, name: str, *, gui: str, error: 
         "open.html",
         status=422 if error else 200,
         recipe=recipe,
+        standing=status_of_recipe(recipe, portal.bench.settings.home).word,
         chosen=gui or recipe.guis[0].name,
         datasets=dataset_names(recipe, seen_datasets(portal, request.state.principal)),
         error=error,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from instantiator.curate.catalog_status import status_of_recipe
 from instantiator.queue.model import Submission
 from instantiator.recipe.errors import ParameterInvalid
 from instantiator.recipe.parameters import describe_type, parameter_schema
@@ -104,6 +105,7 @@ def _form(
         "thread.html",
         status=422 if error else 200,
         recipe=recipe,
+        standing=status_of_recipe(recipe, portal.bench.settings.home).word,
         thread=thread,
         datasets=dataset_names(recipe, seen_datasets(portal, request.state.principal)),
         described={item.name: describe_type(item) for item in thread.parameters},

@@ -11,7 +11,7 @@ for (const button of document.querySelectorAll("[data-preview]")) {
 function show(data) {
   $("state").textContent = data.state;
   $("state").className = `badge is-${data.state}`;
-  $("place").textContent = data.position ? ` waits at place ${data.position}` : "";
+  $("place").textContent = data.position ? ` waits at place ${data.position} ·` : "";
   showSteps($("steps"), data.steps);
   if (!data.log) return;
   const log = $("log");
@@ -31,7 +31,7 @@ async function follow() {
       show(data);
     } catch {
       silent += 1;
-      $("place").textContent = " the service does not answer; trying again …";
+      $("place").textContent = " the service does not answer; trying again … ·";
     }
     await pause(Math.min(400 * (1 + silent), 5000));
   }
@@ -40,7 +40,7 @@ async function follow() {
 if (final === "no") {
   $("cancel").addEventListener("click", async () => {
     $("cancel").disabled = true;
-    await ask(`/api/runs/${run}/cancel`, { method: "POST" }).catch((error) => { $("place").textContent = ` ${error.message}`; });
+    await ask(`/api/runs/${run}/cancel`, { method: "POST" }).catch((error) => { $("place").textContent = ` ${error.message} ·`; });
   });
   follow();
 }

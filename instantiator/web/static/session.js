@@ -32,7 +32,7 @@ function show(next) {
   $("launch").hidden = next.has_screen || next.is_over;
   if (!next.has_screen && !next.is_over) {
     showSteps($("steps"), next.steps);
-    $("waited").textContent = `${next.waited_s.toFixed(0)} s so far. The window appears here by itself.`;
+    $("waited").textContent = `${next.waited_s.toFixed(0)} s so far. ${kind === "web" ? "The way to its pages" : "The window"} appears here by itself.`;
   }
   tellNotice(next);
   const isAppOver = next.state === "application-ended";
@@ -74,7 +74,7 @@ function open() {
   if (kind === "web") {
     // In a tab of its own: a lab runs what its user likes, so it is kept apart from the portal's pages.
     const link = make("a", { className: "button main big", href: `/lab/${session}/`, target: "_blank", rel: "noopener", textContent: `Open ${data.title} in its own tab` });
-    $("screen").replaceChildren(make("div", { className: "overlay" }, make("div", { className: "panel" }, make("h1", { textContent: "Ready" }), link)));
+    $("screen").replaceChildren(make("div", { className: "overlay" }, make("div", { className: "panel" }, make("h2", { textContent: "Ready" }), make("p", { textContent: "It runs in a tab of its own. This page keeps its files, its time and its end." }), make("p", {}, link))));
     $("connection").textContent = "ready";
     $("connection").className = "badge is-ready";
   } else screen.connect();

@@ -165,8 +165,10 @@ def get_result(request: Request, portal: PortalOf, job: SeenJob, name: str) -> R
     output = found.output
     return send_object(
         request,
-        portal.bench.vault,
+        portal,
         output.digest,
+        asker=job.asker,
+        of=job.run.id,
         size=output.size,
         name=output.path.rpartition("/")[2],
         media_type=output.media_type,
@@ -187,7 +189,10 @@ def get_error(request: Request, portal: PortalOf, job: SeenJob) -> Response:
 
 
 async def wait_for(request: Request, portal: Portal, run: QueuedRun, wait: Wait) -> QueuedRun:
-    """The run once its phase is another than the one waited for, or the time is over. A finished one at once."""
+    """The run once its phase is another than the one waited for, or the time is over. A finished one at once.
+
+    A service that is being stopped waits no longer than one look: connections cut off would be answered by nobody.
+    """
     until = time.monotonic() + wait.seconds
     phase = wait.phase or run.phase.value
     while run.phase.value == phase and not run.phase.is_final() and time.monotonic() < until:
@@ -195,6 +200,8 @@ async def wait_for(request: Request, portal: Portal, run: QueuedRun, wait: Wait)
         if await request.is_disconnected():
             break
         run = await run_in_threadpool(portal.queue.get, run.id)
+        if portal.gate.is_closed:
+            break
     return run
 
 
@@ -214,6 +221,7 @@ def _document(portal: Portal, job: Job) -> Element:
 
 def _put_phase(portal: Portal, job: Job, phase: str) -> QueuedRun:
     if phase == "ABORT":
+        note(portal, job.asker, Event.CANCEL, job.run.id)
         return portal.queue.cancel(job.run.id, f"aborted by {job.asker.user}")
     if job.run.phase.is_final():
         raise RequestInvalid(f"the job is {job.run.phase}: expected a pending one", hint="create a new job")

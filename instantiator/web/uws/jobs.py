@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from instantiator.queue.model import QueuedRun
-from instantiator.web.access import Reader, Runner
+from instantiator.users import Principal
+from instantiator.web.access import Reader, Runner, users_seen
 from instantiator.web.guard import PortalOf
 from instantiator.web.portal import Portal
 from instantiator.web.uws.address import SERVICE, Service, ServiceOf
@@ -30,7 +31,7 @@ _PAGE = 1000
 def list_jobs(request: Request, portal: PortalOf, asker: Reader, service: ServiceOf) -> Response:
     """The jobs of who asks, newest first, narrowed by PHASE, AFTER and LAST."""
     asked = read_filter(request.query_params.multi_items())
-    return answer_xml(jobs_document(service, islice(_jobs(portal, asker.user, service, asked), asked.last)))
+    return answer_xml(jobs_document(service, islice(_jobs(portal, asker, service, asked), asked.last)))
 
 
 @router.post(SERVICE)
@@ -53,14 +54,14 @@ def see_other(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
-def _jobs(portal: Portal, user: str, service: Service, asked: Filter) -> Iterator[QueuedRun]:
+def _jobs(portal: Portal, asker: Principal, service: Service, asked: Filter) -> Iterator[QueuedRun]:
     """A service without a version has the jobs of all versions, which the queue does not know as one recipe."""
     if asked.states == ():
         return
     cursor = None
     while True:
         page = portal.queue.page(
-            user=user,
+            users=users_seen(portal, asker),
             states=asked.states or (),
             recipe=service.recipe.id if service.version else None,
             thread=service.thread.name,

@@ -63,7 +63,7 @@ def refuse_long(thread: Thread, asked: Asked) -> None:
 
 async def _wait_to_end(request: Request, portal: Portal, run: QueuedRun) -> QueuedRun:
     until = time.monotonic() + LIMIT_S
-    while not run.phase.is_final() and (left := until - time.monotonic()) > 0:
+    while not (run.phase.is_final() or portal.gate.is_ended) and (left := until - time.monotonic()) > 0:
         run = await wait_for(request, portal, run, Wait(seconds=left))
         if await request.is_disconnected():
             break
@@ -74,13 +74,17 @@ def _main_result(portal: Portal, job: Job) -> str:
     """Where the first result of the thread's first output is; raises `RunFailed`, `NotAnswered`."""
     if not job.run.phase.is_final():
         raise NotAnswered(
-            f"the run is {job.run.phase} after {LIMIT_S} s", hint=f"it goes on, follow it: {job.url}"
+            f"the run is {job.run.phase} {_until(portal)}", hint=f"it goes on, follow it: {job.url}"
         )
     message = failure_of(job.run)
     results = results_of(portal, job.run)
     if message is not None or not results:
         raise RunFailed(message or "the run gave no output", hint=f"see what happened: {job.url}")
     return f"{job.path}/results/{quote(_main(job.service, results).id)}"
+
+
+def _until(portal: Portal) -> str:
+    return "as the service is being stopped" if portal.gate.is_ended else f"after {LIMIT_S} s"
 
 
 def _main(service: Service, results: tuple[Result, ...]) -> Result:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from instantiator.client import OutputWrong, RemoteError, Run, RunStatus, ServiceUnreachable
 from instantiator.client.drivers import Driver
-from instantiator.client.errors import OutputPathRefused
+from instantiator.client.errors import AnswerInvalid, OutputPathRefused
 from instantiator.client.models import OutputFile, read_status
 from instantiator.client.notebook import Shown, render_run
 from instantiator.client.saving import target_of
@@ -181,3 +182,23 @@ def test_the_client_brings_nothing_along_that_executes_runs() -> None:
     code = f"import sys, instantiator.client; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_entry_of_the_catalogue_says_how_it_stands_at_the_service() -> None:
+    told = {
+        **dict.fromkeys(("recipe", "name", "version", "title"), "fv"),
+        **{key: [] for key in ("mission", "threads", "guis")},
+        "status": "verified",
+        "verified": "2026-11-20T12:00:00.000000Z",
+        "details": [],
+        "image": "sha256:" + 64 * "a",
+    }
+    older = {key: told[key] for key in told if key not in ("verified", "details", "image")}
+    service = Answering([data({"recipes": [told, older]}), data({"recipes": [{**told, "verified": 7}]})])
+    with service.thaw() as thaw:
+        new, old = thaw.recipes(every=True, retired=True)
+        with pytest.raises(AnswerInvalid):
+            thaw.recipes()
+    assert new.verified == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert (old.verified, old.image) == (None, None)
+    assert [str(request.url.query, "ascii") for request in service.asked] == ["every=true&retired=true", ""]

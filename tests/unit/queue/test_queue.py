@@ -129,9 +129,9 @@ def test_pages_follow_each_other_and_are_filtered(bench: CounterBench) -> None:
     queue = bench.queue()
     runs = [queue.submit(count(user)).id for user in ("tycho", "kepler", "tycho", "tycho")]
     queue.cancel(runs[2])
-    first = queue.page(user="tycho", limit=2)
+    first = queue.page(users=("tycho",), limit=2)
     assert [run.id for run in first.runs] == [runs[3], runs[2]]
-    rest = queue.page(user="tycho", limit=2, cursor=first.next)
+    rest = queue.page(users=("tycho",), limit=2, cursor=first.next)
     assert ([run.id for run in rest.runs], rest.next) == ([runs[0]], None)
     cancelled = queue.page(states=(RunState.CANCELLED, RunState.FAILED))
     assert [run.id for run in cancelled.runs] == [runs[2]]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from instantiator.commands.serve import NotServing, running_site
 from instantiator.commands.service import (
     Service,
     ServiceRefused,
@@ -75,3 +76,17 @@ def test_a_service_is_found_only_while_it_listens(tmp_path: Path) -> None:
     assert found is not None
     assert found.session_address("x") == "http://127.0.0.1:8765/sessions/x"
     assert find_service(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("site", "seen_at"),
+    [(None, "http://127.0.0.1:8799"), ("https://thaw.example.org", "https://thaw.example.org")],
+)
+def test_a_login_address_is_the_running_services(tmp_path: Path, site: str | None, seen_at: str) -> None:
+    folder = tmp_path / "serve"
+    folder.mkdir()
+    with pytest.raises(NotServing):
+        running_site(tmp_path)
+    with told_address(folder, ("0.0.0.0", 8799), site):
+        answer_once(folder / "portal.sock", b"")
+        assert running_site(tmp_path) == seen_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,8 +116,10 @@ def get_file(
         )
     return send_object(
         request,
-        portal.bench.vault,
+        portal,
         entry.digest,
+        asker=asker,
+        of=dataset.reference,
         size=entry.size,
         name=path.rpartition("/")[2],
         used_by=f"dataset {dataset.reference}, file {path}",
@@ -150,9 +153,10 @@ def register_path(
 @router.post("/fetch", operation_id="fetch_address", status_code=202, responses=problems(409))
 def fetch_address(portal: PortalOf, asker: DatasetUser, asked: models.NewByAddress) -> models.WorkView:
     """Fetch a file over https and register it; its sha256 must be known. Follow the work it answers with."""
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import unquote
 
-    name = unquote(urlsplit(asked.url).path).rpartition("/")[2]
+    path = re.split("[?#]", asked.url.removeprefix("https://"))[0].partition("/")[2]
+    name = unquote(path).rpartition("/")[2]
     is_plain = name.isprintable() and name not in ("", ".", "..") and len(name.encode()) < 200
     file = ArchiveFile(
         path=name if is_plain else "file", url=asked.url, digest=parse_digest(f"sha256:{asked.sha256}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
+from starlette.concurrency import run_in_threadpool
 
 from instantiator.web.api.asking import PortalOf, Reader, RunId, run_of
 from instantiator.web.api.problems import problems
 from instantiator.web.api.routes.outcome import record_of
-from instantiator.web.routes.exports import cite_file, export_file
+from instantiator.web.routes.exports import CAPSULE, capsule_file, cite_file, export_file
 from provenance.export import CitationStyle, ExportFormat
 
 router = APIRouter(prefix="/runs/{run}", tags=["runs"])
@@ -42,6 +43,19 @@ def export_run(
     found = run_of(portal, asker, run)
     record_of(portal, found)
     return export_file(portal, asker, found.id, form.value)
+
+
+@router.get(
+    "/capsule",
+    operation_id="get_capsule",
+    response_class=Response,
+    responses=_described("The capsule, a tar; docs/capsule.md says what is in it", (CAPSULE,)),
+)
+async def get_capsule(portal: PortalOf, asker: Reader, run: RunId) -> Response:
+    """All that repeats the run where Thaw is not: image, inputs, runner, expected outputs. Packed when asked for."""
+    found = await run_in_threadpool(run_of, portal, asker, run)
+    await run_in_threadpool(record_of, portal, found)
+    return await capsule_file(portal, asker, found.id)
 
 
 @router.get(

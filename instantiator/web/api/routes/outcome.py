@@ -11,6 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 from instantiator.queue.model import QueuedRun
 from instantiator.thread.verify import read_record
 from instantiator.users import Event, Principal
+from instantiator.web.access import note_download
 from instantiator.web.api import models, views
 from instantiator.web.api.asking import PortalOf, Reader, RunId, Runner, note, run_of
 from instantiator.web.api.contents import described_bytes, send_object
@@ -68,7 +69,9 @@ async def follow_run(
     from starlette.concurrency import run_in_threadpool
 
     found = await run_in_threadpool(run_of, portal, asker, run)
-    stream: AsyncIterator[str] = follow(portal.queue, found.id, int(last or 0), wait_s=wait_s)
+    stream: AsyncIterator[str] = follow(
+        portal.queue, found.id, int(last or 0), wait_s=wait_s, gate=portal.gate
+    )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -105,6 +108,8 @@ def get_log(
         end = portal.queue.log(found.id, 0, 0)[1]
         offset, limit = max(0, end - tail), tail
     content, end = portal.queue.log(found.id, offset, limit)
+    if content:
+        note_download(portal, asker, found.id, f"log of run {found.id}")
     headers = {"Thaw-Log-Offset": str(offset), "Thaw-Log-End": str(end)}
     return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -141,7 +146,14 @@ def _send_output(request: Request, portal: Portal, asker: Principal, run: str, n
     name = output.path.rpartition("/")[2]
     used_by = f"output {output.path} of run {record.run}"
     return send_object(
-        request, portal.bench.vault, output.digest, size=output.size, name=name, used_by=used_by
+        request,
+        portal,
+        output.digest,
+        asker=asker,
+        of=record.run,
+        size=output.size,
+        name=name,
+        used_by=used_by,
     )
 
 
@@ -154,16 +166,18 @@ def get_run_record(request: Request, portal: PortalOf, asker: Reader, run: RunId
     found = run_of(portal, asker, run)
     if found.record is None:
         raise _no_record(found)
-    return send_record(request, portal, found)
+    return send_record(request, portal, asker, found)
 
 
-def send_record(request: Request, portal: Portal, run: QueuedRun) -> Response:
+def send_record(request: Request, portal: Portal, asker: Principal, run: QueuedRun) -> Response:
     """The record of a finished run, as bytes."""
     assert run.record is not None
     return send_object(
         request,
-        portal.bench.vault,
+        portal,
         run.record,
+        asker=asker,
+        of=run.id,
         size=portal.bench.vault.size(run.record),
         name=f"{run.id}.record.json",
         media_type="application/json",

@@ -38,7 +38,7 @@ def get_record(request: Request, portal: PortalOf, asker: Reader, digest: Named)
         raise _nothing(digest) from error
     if run.record != digest:
         raise _nothing(digest)
-    return send_record(request, portal, run)
+    return send_record(request, portal, asker, run)
 
 
 @router.get("/verdicts/{digest}", operation_id="get_verdict", response_class=Response, responses=VERDICT)
@@ -52,8 +52,10 @@ def get_verdict(request: Request, portal: PortalOf, asker: Reader, digest: Named
         raise _nothing(digest) from error
     return send_object(
         request,
-        portal.bench.vault,
+        portal,
         named,
+        asker=asker,
+        of=run,
         size=len(content),
         name=f"{run}.verdict.json",
         media_type="application/json",

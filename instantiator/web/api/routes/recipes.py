@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse, Response
 
+from instantiator.curate.catalog_status import status_of
 from instantiator.recipe.errors import RecipeUnknown
 from instantiator.recipe.model import Recipe
 from instantiator.recipe.parameters import parameter_schema
@@ -27,12 +28,21 @@ Word = Annotated[str, Query(max_length=200)]
 
 @router.get("", operation_id="list_recipes", responses=problems())
 def list_recipes(
-    portal: PortalOf, words: Word = "", mission: Word = "", kind: Word = "", status: Word = ""
+    portal: PortalOf,
+    words: Word = "",
+    mission: Word = "",
+    kind: Word = "",
+    status: Word = "",
+    every: Annotated[bool, Query(description="All versions, not only the newest of each")] = False,
+    retired: Annotated[bool, Query(description="Also what has left the list; with `every`")] = False,
 ) -> models.RecipeList:
-    """The newest version of everything published, narrowed by words, mission, kind (gui, thread) and status."""
+    """What is published, each in its newest version, narrowed by words, mission, kind (gui, thread) and status."""
     query = shelf.Query(words=words, mission=mission, kind=kind, status=status)
-    found = shelf.find_offers(shelf.offers_of(portal.bench, portal.clock()), query)
-    return models.RecipeList(recipes=tuple(views.entry_view(offer.entry) for offer in found))
+    entries = (
+        shelf.all_entries(portal.bench, retired=retired) if every else shelf.newest_entries(portal.bench)
+    )
+    found = shelf.find_offers(shelf.offers_of(portal.bench, portal.clock(), entries), query)
+    return models.RecipeList(recipes=tuple(views.entry_view(offer.entry, offer.status) for offer in found))
 
 
 @router.get("/{name}", operation_id="get_recipe", responses=problems())
@@ -51,7 +61,9 @@ def list_versions(portal: PortalOf, name: Name) -> models.RecipeList:
         item.version: item for item in read_catalog(portal.bench.settings.recipes_dir) if item.name == name
     }
     versions = shelf.versions_of(portal.bench, name)
-    return models.RecipeList(recipes=tuple(views.entry_view(entries[version]) for version in versions))
+    home = portal.bench.settings.home
+    found = tuple(views.entry_view(entries[item], status_of(entries[item], home)) for item in versions)
+    return models.RecipeList(recipes=found)
 
 
 @router.get("/{name}/versions/{version}", operation_id="get_version", responses=problems())

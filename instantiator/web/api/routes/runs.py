@@ -6,17 +6,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from instantiator.queue.model import QueuedRun, Submission
-from instantiator.users import Event, Scope
+from instantiator.queue.model import Submission
+from instantiator.users import Event, Principal, Scope
+from instantiator.web.access import users_seen
 from instantiator.web.api import models, views
 from instantiator.web.api.asking import PortalOf, Reader, RunId, Runner, check_datasets, run_of
 from instantiator.web.api.asking import note as note_event
 from instantiator.web.api.problems import problems
 from instantiator.web.api.wire import GivenTime, RecipeId, ThreadName
-from instantiator.web.portal import Portal
+from provenance.errors import ThawError
 from provenance.record import RunState
 
 router = APIRouter(prefix="/runs", tags=["runs"])
+MOST_PRIORITY = 0
+"""The greatest priority of who is no operator."""
 Key = Annotated[
     str,
     Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{0,200}$", max_length=200, examples=["night-42"]),
@@ -35,6 +38,12 @@ LINKS = {
 }
 
 
+class PriorityRefused(ThawError):
+    """Only operators let a run go before those of others."""
+
+    code = "priority-refused"
+
+
 @router.post(
     "",
     operation_id="submit_run",
@@ -50,8 +59,9 @@ def submit_run(
     """Submit a run. It is checked and planned at once: a mistake is refused here, and nothing is queued.
 
     The same Idempotency-Key with the same content gives the run it gave before, so a request may be sent again. An
-    answer known already comes back completed; `fresh` runs it again.
+    answer known already comes back completed; `fresh` runs it again. A `priority` above 0 is for operators.
     """
+    refuse_priority(asker, asked.priority)
     check_datasets(portal, asker, asked.datasets.values())
     run = portal.queue.submit(
         Submission(
@@ -61,7 +71,7 @@ def submit_run(
             datasets=dict(asked.datasets),
             parameters=dict(asked.parameters),
             start=asked.start,
-            priority=asked.priority if asker.may(Scope.OPERATE) else min(0, asked.priority),
+            priority=asked.priority,
             fresh=asked.fresh,
             time_limit_s=asked.time_limit_s,
             destruction=asked.destruction,
@@ -89,7 +99,7 @@ def list_runs(
     """My runs, newest first, a page at a time: runs submitted meanwhile move nothing on the pages after."""
     is_wide = everybody and asker.may(Scope.OPERATE)
     page = portal.queue.page(
-        user=None if is_wide else asker.user,
+        users=() if is_wide else users_seen(portal, asker),
         states=tuple(state or ()),
         recipe=recipe,
         thread=thread,
@@ -127,7 +137,9 @@ def start_run(portal: PortalOf, asker: Runner, run: RunId) -> models.RunView:
 @router.post("/{run}/cancel", operation_id="cancel_run", responses=problems(409))
 def cancel_run(portal: PortalOf, asker: Runner, run: RunId) -> models.RunView:
     """Cancel a run; a finished one stays as it is. It has a record all the same."""
-    return views.run_view(_cancel(portal, run_of(portal, asker, run, to_change=True), asker.user))
+    found = run_of(portal, asker, run, to_change=True)
+    note_event(portal, asker, Event.CANCEL, found.id)
+    return views.run_view(portal.queue.cancel(found.id, f"cancelled by {asker.user}"))
 
 
 @router.delete("/{run}", operation_id="destroy_run", status_code=204, responses=problems(409))
@@ -139,5 +151,10 @@ def destroy_run(portal: PortalOf, asker: Runner, run: RunId) -> Response:
     return Response(status_code=204)
 
 
-def _cancel(portal: Portal, run: QueuedRun, user: str) -> QueuedRun:
-    return portal.queue.cancel(run.id, f"cancelled by {user}")
+def refuse_priority(asker: Principal, priority: int) -> None:
+    """Raise `PriorityRefused` for more than this one may ask for."""
+    if priority > MOST_PRIORITY and not asker.may(Scope.OPERATE):
+        raise PriorityRefused(
+            f"priority: expected at most {MOST_PRIORITY}, found {priority}",
+            hint=f"send {MOST_PRIORITY} or less, or nothing; a greater priority is for operators to give",
+        )

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from instantiator.session.model import OpenSession, Session
 from instantiator.users import Event
-from instantiator.web.access import own_session, seen_session
+from instantiator.web.access import note_download, own_session, refuse_more_sessions, seen_session
 from instantiator.web.api import models_service, views
 from instantiator.web.api.asking import PortalOf, SessionUser, check_datasets, note
 from instantiator.web.api.problems import problems
@@ -50,6 +50,7 @@ def open_session(
 ) -> models_service.SessionView:
     """Open a window; it launches while its steps are looked at, and is worked in at its `page`."""
     check_datasets(portal, asker, asked.datasets)
+    refuse_more_sessions(portal, asker.user)
     session = portal.sessions.open(
         OpenSession(
             user=asker.user,
@@ -122,6 +123,7 @@ def get_session_file(
 ) -> StreamingResponse:
     """One file of the workspace, as it is now."""
     stream, size = _workspace(portal, own_session(portal, asker, session)).open_file(path)
+    note_download(portal, asker, session, _plain(path))
     headers = {**attachment(path.rstrip("/").rpartition("/")[2]), "Content-Length": str(size)}
     return StreamingResponse(exactly(stream, size), media_type="application/octet-stream", headers=headers)
 

@@ -82,6 +82,7 @@ def drop_upload(portal: PortalOf, asker: DatasetUser, upload: UploadId) -> Respo
     """Give an upload up."""
     arrivals = _arrivals(portal, asker.user)
     arrivals.drop(arrivals.get(asker.user, upload))
+    note(portal, asker, Event.DELETE, f"upload {upload}")
     return Response(status_code=204)
 
 

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_the_one_announced_is_not_registered(client: Client) 
     assert (answer.status_code, answer.json()["code"]) == (422, "digest-mismatch")
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../b", "a//b", "a/./b", ".thaw-upload-1"])
+@pytest.mark.parametrize("path", ["../x", "a/../b", "a//b", "a/./b", ".thaw-upload-1", 256 * "0"])
 def test_a_file_cannot_leave_its_upload(client: Client, path: str) -> None:
     answer = client.post("/uploads", {"name": "m31", "files": [{"path": path, "size": 1}]})
     assert (answer.status_code, answer.json()["code"]) == (422, "path-refused")
@@ -177,6 +177,14 @@ def test_a_fetch_that_fails_is_told_by_its_work(client: Client, portal: Portal) 
     portal.works.stop()
     work = client.get(f"/work/{answer.json()['work']}").json()
     assert (work["state"], work["problem"]["code"]) == ("failed", "address-refused")
+
+
+def test_an_address_that_cannot_be_read_is_told_by_its_work(client: Client, portal: Portal) -> None:
+    body = {"name": "m31", "url": "https://[", "sha256": 64 * "0"}
+    work = client.post("/datasets/fetch", body).json()["work"]
+    portal.works.stop()
+    done = client.get(f"/work/{work}").json()
+    assert (done["state"], done["problem"]["code"]) == ("failed", "address-refused")
 
 
 def test_an_archive_is_named_by_its_short_name(

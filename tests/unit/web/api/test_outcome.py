@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Timer
+from typing import BinaryIO
+
 import pytest
 
 from instantiator.web.api.contents import Part, RangeUnsatisfiable, is_known, parse_range
-from instantiator.web.portal import Portal
-from provenance.digest import digest_bytes
+from instantiator.web.capsules import capsule_name
+from instantiator.web.portal import Bench, Portal
+from instantiator.web.routes import exports
+from provenance.digest import Digest, digest_bytes
 from provenance.record import Record, record_from_bytes
+from provenance.vault import Vault
 from tests.unit.web.api.conftest import Client, complete
 
 TABLE = bytes(range(256)) * 4
@@ -106,3 +113,62 @@ def test_events_are_followed_to_the_end_and_taken_up_again(client: Client) -> No
     names = [line for line in resumed.text.splitlines() if line.startswith(("id", "event"))]
     assert names == ["id: 2", "event: state", "event: end", "id: 2"]
     assert '"state": "cancelled"' in resumed.text
+
+
+def test_who_follows_a_run_is_let_go_in_order_when_the_service_ends(client: Client, portal: Portal) -> None:
+    run = client.submit()["run"]
+    ending = Timer(0.4, portal.gate.end)
+    ending.start()
+    told = client.get(f"/runs/{run}/events?wait_s=60").text
+    ending.join()
+    assert "event: state" in told
+    assert "event: end" not in told
+
+
+def test_the_second_range_of_a_file_is_not_hashed_again(
+    client: Client, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, hashed, hash_it = digest_bytes(TABLE), [], Vault.open
+
+    def count(vault: Vault, opened: Digest, *, used_by: str = "") -> BinaryIO:
+        hashed.append(opened)
+        return hash_it(vault, opened, used_by=used_by)
+
+    monkeypatch.setattr(Vault, "open", count)
+    parts = [
+        client.get(f"/runs/{record.run}/outputs/1", {"Range": f"bytes={first}-{first + 255}"}).content
+        for first in range(0, 1024, 256)
+    ]
+    assert b"".join(parts) == TABLE
+    assert hashed.count(digest) == 1
+
+
+def test_a_capsule_is_sent_whole_and_nothing_of_it_stays(
+    client: Client, stranger: Client, portal: Portal, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = portal.bench.settings.scratch_dir
+
+    def pack(_bench: Bench, packed: Record) -> Path:
+        (scratch / "download-x").mkdir(parents=True)
+        file = scratch / "download-x" / capsule_name(packed)
+        file.write_bytes(b"a tar")
+        return file
+
+    monkeypatch.setattr(exports, "pack_capsule", pack)
+    assert stranger.get(f"/runs/{record.run}/capsule").json()["code"] == "run-unknown"
+    for path in (f"/api/v1/runs/{record.run}/capsule", f"/runs/{record.run}/capsule"):
+        answer = client.http.get(path)
+        assert (answer.content, answer.headers["Content-Type"]) == (b"a tar", "application/x-tar")
+        assert f'filename="thaw-{record.run}.capsule.tar"' in answer.headers["Content-Disposition"]
+        assert list(scratch.glob("download-*")) == []
+    noted = portal.users.audit.page(1)[0]
+    assert noted.detail.startswith(f"capsule of run {record.run}")
+
+
+def test_a_run_that_gave_nothing_makes_no_capsule(client: Client) -> None:
+    run = client.submit()["run"]
+    assert client.get(f"/runs/{run}/capsule").json()["code"] == "no-record-yet"
+    client.post(f"/runs/{run}/cancel")
+    refused = client.get(f"/runs/{run}/capsule")
+    assert (refused.status_code, refused.json()["code"]) == (409, "capsule-refused")
+    assert client.http.get(f"/runs/{run}/capsule").status_code == 409

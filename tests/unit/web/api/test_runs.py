@@ -8,6 +8,7 @@ from instantiator.dataset import Dataset
 from instantiator.users import Scope
 from instantiator.web.portal import Portal
 from tests.unit.web.api.conftest import RECIPE, Client, client_of
+from tests.unit.web.test_access import begin_run
 
 pytestmark = pytest.mark.usefixtures("cruise")
 
@@ -107,3 +108,27 @@ def test_a_token_that_only_reads_submits_nothing(portal: Portal) -> None:
     reader = client_of(portal, "caroline", frozenset({Scope.READ}))
     answer = reader.post("/runs", {"recipe": RECIPE, "thread": "simulate"})
     assert (answer.status_code, answer.json()["code"]) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs?recipe=rosetta-eps/9.3.35&state=pending"])
+def test_a_run_of_nobody_is_the_local_users_here_too(
+    client: Client, stranger: Client, portal: Portal, path: str
+) -> None:
+    nobodys = begin_run(portal, "20200101-000000-aaaa", None)
+    begin_run(portal, "20200101-000000-bbbb", "ada")
+    own = begin_run(portal, "20200101-000000-cccc", "caroline")
+    assert [run["run"] for run in client.get(path).json()["runs"]] == [own, nobodys]
+    first = client.get("/runs?limit=1").json()
+    rest = client.get(f"/runs?limit=1&cursor={first['next']}").json()
+    assert [run["run"] for page in (first, rest) for run in page["runs"]] == [own, nobodys]
+    assert stranger.get(path).json()["runs"] == []
+
+
+def test_only_an_operator_lets_a_run_go_first(portal: Portal, client: Client, cruise: Dataset) -> None:
+    assert client.submit(priority=3)["priority"] == 3
+    scientist = client_of(portal, "caroline", frozenset({Scope.READ, Scope.RUN}))
+    body = {"recipe": RECIPE, "thread": "simulate", "datasets": {"scenario": cruise.reference}, "priority": 1}
+    refused = scientist.post("/runs", body)
+    assert (refused.status_code, refused.json()["code"]) == (403, "priority-refused")
+    assert (refused.json()["expected"], refused.json()["found"]) == ("at most 0", "1")
+    assert scientist.submit(priority=-2)["priority"] == -2

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import jsonschema
 import pytest
 
+from instantiator.catalog import CatalogEntry
 from instantiator.dataset import Dataset
+from instantiator.evidence import Evidence, note_evidence
+from instantiator.users import UserLimits
+from instantiator.web import shelf
 from instantiator.web.portal import Portal
+from provenance.record import format_time
+from tests.fakes_session import NOON
 from tests.unit.web.api.conftest import RECIPE, Client
 
 
@@ -80,3 +89,46 @@ def test_an_address_that_is_not_there_is_a_problem_too(client: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     wrong = client.send("PUT", "/runs")
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, POST")
+
+
+def test_the_catalogue_says_how_each_recipe_stands_here(client: Client, portal: Portal) -> None:
+    home, path = portal.bench.settings.home, "/recipes?words=rosetta-eps"
+    (before,) = client.get(path).json()["recipes"]
+    assert (before["status"], before["verified"]) == ("built", None)
+    tested = Evidence(
+        kind="test", recipe=RECIPE, image=before["image"], when=NOON, grade="passed", seconds=61.0
+    )
+    note_evidence(home, tested)
+    (after,) = client.get(path).json()["recipes"]
+    assert (after["status"], after["verified"]) == ("verified", format_time(NOON))
+    (version,) = client.get("/recipes/rosetta-eps/versions").json()["recipes"]
+    assert version == after
+    note_evidence(home, replace(tested, when=NOON + timedelta(days=1), grade="failed"))
+    (failed,) = client.get(path).json()["recipes"]
+    assert (failed["status"], failed["verified"]) == ("built", None)
+    assert failed["details"] == ["its smoke tests failed on 2026-11-21"]
+
+
+def test_the_whole_catalogue_is_given_where_it_is_asked_for(
+    client: Client, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = CatalogEntry(name="fv", version="5.4", title="fv", awaits=("fv.tar.gz",))
+    gone = CatalogEntry(name="fv", version="5.3", title="fv", retired="too old", superseded_by="fv/5.4")
+    entries = (gone, old, replace(old, version="5.5.2", awaits=()))
+    monkeypatch.setattr(shelf, "read_catalog", lambda _folder: entries)
+
+    def versions(query: str) -> list[str]:
+        return [item["version"] for item in client.get(f"/recipes{query}").json()["recipes"]]
+
+    assert versions("") == ["5.5.2"]
+    assert versions("?every=true") == ["5.4", "5.5.2"]
+    first, second, _ = client.get("/recipes?every=true&retired=true").json()["recipes"]
+    assert (first["retired"], first["superseded_by"]) == ("too old", "fv/5.4")
+    assert (second["status"], second["awaits"]) == ("awaiting deposit", ["fv.tar.gz"])
+
+
+def test_no_more_sessions_are_opened_than_a_user_may_have(stranger: Client, portal: Portal) -> None:
+    portal.users.people.set_limits("william", UserLimits(sessions=1))
+    assert stranger.post("/sessions", {"recipe": "saoimage-ds9"}).status_code == 201
+    refused = stranger.post("/sessions", {"recipe": "saoimage-ds9"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "session-limit")

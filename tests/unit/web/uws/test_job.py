@@ -285,3 +285,13 @@ def test_wait_does_not_block_once_a_job_is_finished(client: Client, done: str) -
 @pytest.mark.parametrize("query", ["?WAIT=long", "?WAIT=1&WAIT=2", "?WAIT=1&PHASE=DONE", "?WAIT=nan"])
 def test_a_wait_that_is_none_is_refused(client: Client, path: str, query: str) -> None:
     assert client.get(path + query).status_code == 400
+
+
+def test_wait_says_how_things_stand_once_the_service_is_told_to_end(
+    portal: Portal, client: Client, path: str
+) -> None:
+    closing = Timer(0.4, portal.gate.close)
+    closing.start()
+    assert 0.3 < took(client, f"{path}?WAIT=30") < 10
+    closing.join()
+    assert took(client, f"{path}?WAIT=30") < 5

@@ -6,6 +6,7 @@ import pytest
 
 from instantiator.users import Scope
 from instantiator.web.portal import Portal
+from tests.unit.web.test_access import begin_run
 from tests.unit.web.uws.conftest import HREF, ORIGIN, SERVICE, Client, client_of, id_of, text_of
 
 pytestmark = pytest.mark.usefixtures("cruise")
@@ -155,3 +156,9 @@ def test_a_token_that_only_reads_creates_nothing(portal: Portal) -> None:
 
 def test_a_method_that_is_none_is_refused(client: Client) -> None:
     assert client.http.put(SERVICE).status_code == 405
+
+
+def test_a_job_of_nobody_is_the_local_users(portal: Portal, client: Client, stranger: Client) -> None:
+    run = begin_run(portal, "20200101-000000-aaaa", None)
+    assert client.jobs() == [run]
+    assert stranger.jobs() == []

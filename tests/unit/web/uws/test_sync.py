@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from threading import Thread
+from threading import Thread, Timer
 from time import monotonic, sleep
 
 import pytest
@@ -100,3 +100,12 @@ def test_a_get_by_cookie_that_another_site_made_is_refused(browser: Browser) -> 
         answer = browser.client.get(f"{SERVICE}/sync", params=SHORT, headers=sent)
         assert answer.status_code == 403
     assert browser.portal.queue.page().runs == ()
+
+
+def test_a_run_that_outlasts_the_service_is_told_in_order(portal: Portal, client: Client) -> None:
+    ending = Timer(0.6, portal.gate.end)
+    ending.start()
+    answer = client.get("/sync", params=SHORT)
+    ending.join()
+    assert "QUEUED as the service is being stopped" in error_of(answer.content)
+    assert answer.status_code == 503
