@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -85,6 +86,12 @@ def _real_state_folders() -> tuple[str, ...]:
 
 
 _REAL_STATE = _real_state_folders()
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is what it is in a terminal, also for what tests start: a shell's background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -124,21 +124,16 @@ def set_limits(name: str, *, as_json: bool, **given: int | None) -> None:
 
 @user_command.command("login")
 @click.argument("name")
-@click.option(
-    "--url",
-    "site",
-    default="http://127.0.0.1:8765",
-    show_default=True,
-    help="The service as browsers see it.",
-)
+@click.option("--url", "site", help="The service as browsers see it; default: the one that is running.")
 @json_option
-def login_user(name: str, site: str, *, as_json: bool) -> None:
+def login_user(name: str, site: str | None, *, as_json: bool) -> None:
     """Print an address that logs a user in to the portal, once, within a day. Keys: url."""
-    from instantiator.commands.serve import login_url
+    from instantiator.commands.serve import login_url, running_site
     from instantiator.session.tickets import Tickets
 
     bench = Bench()
     users_of(bench).people.get(name)
+    site = site or running_site(bench.settings.home)
     folder = bench.settings.home / "serve"
     url = login_url(Tickets(folder / "tickets.sqlite"), site.rstrip("/"), user=name)
     show({"url": url}, as_json=as_json, human=url)

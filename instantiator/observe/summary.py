@@ -31,7 +31,7 @@ def summarise(observed: Mapping[str, object]) -> Summary | None:
     findings = tuple(_line(item) for item in found) if isinstance(found, list) else ()
     none = ""
     if isinstance(found, list) and not found:
-        none = "; nothing the recipe does not say"
+        none = "; all as the recipe says"
     text = f"{read} files read, {written} written, {programs} programs, by {mechanism}{lost}{none}"
     return Summary(text=text, findings=findings)
 

@@ -100,7 +100,7 @@ def test_of_many_paths_twenty_are_named_and_all_are_counted() -> None:
 def test_the_summary_says_what_was_seen_by_what_and_what_was_not() -> None:
     told = summarise({**observed(programs=("/usr/bin/prog",)), "findings": []})
     assert told is not None
-    assert told.text == "3 files read, 0 written, 1 programs, by fanotify; nothing the recipe does not say"
+    assert told.text == "3 files read, 0 written, 1 programs, by fanotify; all as the recipe says"
     unseen = summarise({"mechanism": "none", "limits": ["nothing was observed: no right"]})
     assert unseen is not None
     assert unseen.text == "nothing was observed: no right"

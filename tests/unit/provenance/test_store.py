@@ -711,3 +711,22 @@ def test_every_list_is_answered_within_an_index(store: Store) -> None:
             ).fetchall()
             assert f"COVERING INDEX {index}" in plan[0][3]
             assert not [step for step in plan if "TEMP B-TREE" in step[3]]
+
+
+def test_a_store_with_verdicts_is_sound_and_a_damaged_one_is_not(store: Store, tmp_path: Path) -> None:
+    for number in range(300):
+        judged = datetime(2026, 11, 20, 12, tzinfo=UTC) + timedelta(seconds=number)
+        store.add_verdict(
+            "a", repeated_by="b", grade="identical", verdict=digest_bytes(b"%d" % number), judged=judged
+        )
+    store.close()
+    database = Database(store.path)
+    database.check_sound()
+    database.close()
+    content = bytearray(store.path.read_bytes())
+    for page in range(4096 * 12, len(content) - 4096, 4096):
+        content[page : page + 512] = bytes(512)
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(content)
+    with pytest.raises(StoreDamaged):
+        Database(damaged).check_sound()
