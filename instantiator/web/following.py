@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from instantiator.queue.model import Event, QueuedRun
 from instantiator.queue.queue import Queue
 
 LOG_PIECE = 256 * 1024
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+"""What moves a cursor or paints (ECMA-48): on a page it is noise. A downloaded log has it all."""
+
+
+def log_text(content: bytes) -> str:
+    """What a program printed, for reading: without what only a terminal understands."""
+    return _TERMINAL.sub("", content.decode(errors="replace"))
 
 
 def run_to_json(queue: Queue, run: QueuedRun, offset: int) -> dict[str, object]:
@@ -20,7 +28,7 @@ def run_to_json(queue: Queue, run: QueuedRun, offset: int) -> dict[str, object]:
         "message": run.message,
         "position": run.position,
         "steps": steps_of(queue.events(run.id), datetime.now(UTC)),
-        "log": content.decode(errors="replace"),
+        "log": log_text(content),
         "offset": min(offset, end) + len(content),
     }
 

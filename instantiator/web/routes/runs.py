@@ -24,7 +24,7 @@ from instantiator.web.access import (
     users_seen,
 )
 from instantiator.web.downloads import attachment, content_type
-from instantiator.web.following import run_to_json
+from instantiator.web.following import log_text, run_to_json
 from instantiator.web.guard import LOGGED_IN, PortalOf, User, Writer
 from instantiator.web.pages import page
 from instantiator.web.portal import NotFound, Portal
@@ -206,7 +206,7 @@ def _log(portal: Portal, record: Record | None) -> tuple[str, bool]:
     if record is None or record.log is None:
         return "", False
     content = portal.bench.vault.read_bytes(record.log, used_by="log")
-    return content[-LOG_SHOWN:].decode(errors="replace"), len(content) > LOG_SHOWN
+    return log_text(content[-LOG_SHOWN:]), len(content) > LOG_SHOWN
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
