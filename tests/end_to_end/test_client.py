@@ -139,7 +139,9 @@ def test_commands_answer_alike_at_home_and_away(service: Service, away: Command,
         ("list", "--retired"),
     ):
         alike(home.ok(*command), away.ok(*command))
-    alike(home.ok("runs", "-n", "1000"), away.ok("runs", "-n", "1000"))
+    listed = [one.ok("runs", "-n", "1000")["runs"] for one in (home, away)]
+    # At home everybody's are listed; the windows that smoke tests opened are a user's of their own.
+    alike(*([run for run in runs if run["kind"] == "thread"] for runs in listed))
     add = ("dataset", "add", str(SCENARIO), "--name", "rosetta")
     alike(home.ok(*add), away.ok(*add))
     judged = away.ok("verify", run)
