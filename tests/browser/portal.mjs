@@ -46,7 +46,7 @@ if (job === "thread") {
   await page.selectOption("select[name=verified]", "day");
   await page.waitForURL(/verified=day/);
   seen.verifiedToday = await page.locator(".card h2").allTextContents();
-  await page.click(".card h2 a");
+  await page.click(".card h2 a:has-text('Experiment Planning')");
   seen.evidence = await page.textContent("dt:has-text('Last verify') + dd");
 } else if (job === "link") {
   // A deep link: asked to log in, and led back; then from another site, whose links come without the cookie.
