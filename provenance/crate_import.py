@@ -79,9 +79,9 @@ def open_crate(source: Path, vault: Vault) -> Iterator[Crate]:
         yield read_crate(_Folder(source), vault)
         return
     try:
-        with zipfile.ZipFile(source) as archive:
+        with _open_zip(source) as archive:
             yield read_crate(_Zip(source, archive), vault)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _refused(source, f"its zip is damaged: {error}") from error
 
 
@@ -288,7 +288,16 @@ class _Zip:
             stream: IO[bytes] = self._archive.open(self._prefix + path)
         except KeyError as error:
             raise _refused(self.where, f"{path!r} is missing") from error
+        except (NotImplementedError, RuntimeError) as error:  # an unknown compression, an encrypted member
+            raise _refused(self.where, f"its zip is damaged: {error}") from error
         return cast(BinaryIO, stream)  # it reads and closes: all that is asked of it
+
+
+def _open_zip(source: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(source)
+    except NotImplementedError as error:  # a zip of a later version than this Python knows
+        raise _refused(source, f"its zip is damaged: {error}") from error
 
 
 def _refused(where: Path, reason: str) -> CrateRefused:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -274,6 +275,20 @@ def test_what_is_no_zip_is_refused(tmp_path: Path, elsewhere: Vault) -> None:
     (tmp_path / "crate.zip").write_bytes(b"PK no")
     with pytest.raises(CrateRefused, match="zip is damaged"):
         take(tmp_path / "crate.zip", elsewhere)
+
+
+def test_an_encrypted_zip_is_refused(zipped: Path, elsewhere: Vault) -> None:
+    content = bytearray(zipped.read_bytes())
+    for found in re.finditer(rb"PK\x01\x02", bytes(content)):
+        content[found.start() + 8] |= 1  # bit 0 of the flags: APPNOTE 4.4.4
+    zipped.write_bytes(content)
+    with pytest.raises(CrateRefused, match="encrypted"):
+        take(zipped, elsewhere)
+
+
+def test_a_defect_of_who_reads_a_crate_is_not_told_as_the_crates(zipped: Path, elsewhere: Vault) -> None:
+    with pytest.raises(RuntimeError, match="a defect"), open_crate(zipped, elsewhere):
+        raise RuntimeError("a defect")
 
 
 def test_a_crate_that_says_a_file_is_smaller_than_it_is_gives_no_more_than_it_said(
