@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from instantiator.host import (
     probe_user_namespaces,
     probe_vsyscall,
 )
+from instantiator.recipe.load import find_recipes, load_recipe
 from instantiator.recipe.model import Gui, Recipe, Thread
 
 OLDEST_API = (1, 41)
@@ -71,6 +72,12 @@ def probe_host(engine: Engine | None, *, home: Path, engine_problem: str = "") -
         home_free_mb=probe_free_mb(home),
         engine_free_mb=probe_free_mb(facts.root_dir) if facts is not None else None,
     )
+
+
+def judge_all(facts: HostFacts, recipes_dir: Path) -> Mapping[str, tuple[str, ...]]:
+    """For each recipe there is, by id, why it cannot run on this host."""
+    recipes = [load_recipe(folder) for folder in find_recipes(recipes_dir)]
+    return {recipe.id: judge_recipe(recipe, facts) for recipe in recipes}
 
 
 def judge_recipe(recipe: Recipe, facts: HostFacts) -> tuple[str, ...]:

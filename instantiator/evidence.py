@@ -20,6 +20,7 @@ from provenance.digest import canonical_json
 from provenance.errors import DiskFull, ThawError
 from provenance.reader import Reader, WrongShape
 from provenance.record import format_time, parse_time
+from provenance.vault_files import sync_folder
 
 Kind = Literal["rebuild", "verify", "test"]
 FORMAT = 1
@@ -65,7 +66,7 @@ def note_evidence(home: Path, evidence: Evidence) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if is_new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -118,14 +119,6 @@ def _break_before(path: Path) -> bytes:
     """What ends a line that a kill or a power cut left open; it stays, and reads as broken."""
     content = path.read_bytes()
     return b"" if not content or content.endswith(b"\n") else b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _to_json(evidence: Evidence) -> dict[str, object]:

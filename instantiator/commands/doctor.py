@@ -7,8 +7,7 @@ from dataclasses import asdict
 import click
 
 from instantiator.commands.common import Bench, json_option, show
-from instantiator.doctor import HostFacts, judge_recipe, probe_host
-from instantiator.recipe.load import find_recipes, load_recipe
+from instantiator.doctor import HostFacts, judge_all, probe_host
 from provenance.errors import ThawError
 from provenance.record import to_json
 
@@ -26,8 +25,7 @@ def doctor_command(*, as_json: bool) -> int:
     except ThawError as error:
         engine, problem = None, error.message
     facts = probe_host(engine, home=bench.settings.home, engine_problem=problem)
-    recipes = [load_recipe(folder) for folder in find_recipes(bench.settings.recipes_dir)]
-    judged = {recipe.id: judge_recipe(recipe, facts) for recipe in recipes}
+    judged = judge_all(facts, bench.settings.recipes_dir)
     data = {
         "host": to_json({**asdict(facts), "home": str(facts.home)}),
         "recipes": [

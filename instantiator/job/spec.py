@@ -24,6 +24,18 @@ class Limits:
     log_mb: int
     time_s: float
 
+    @classmethod
+    def of_record(cls, limits: Mapping[str, float]) -> Limits:
+        """The bounds as a record keeps them, by the same names."""
+        return cls(
+            memory_mb=int(limits["memory_mb"]),
+            cpus=limits["cpus"],
+            processes=int(limits["processes"]),
+            disk_mb=int(limits["disk_mb"]),
+            log_mb=int(limits["log_mb"]),
+            time_s=limits["time_s"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:

@@ -170,7 +170,7 @@ def application_job(session: Session, backstage: Backstage, folders: DisplayFold
         mounts.append(Mount(source=folders.root / "web", target=WEB, read_only=False))
     else:
         mounts.append(Mount(source=folders.x11, target=X_SOCKETS))
-    job, limits = draft.job, draft.job.limits
+    job = draft.job
     return JobSpec(
         run=RunId(session.id),
         image=ImageDigest(draft.image),
@@ -179,14 +179,7 @@ def application_job(session: Session, backstage: Backstage, folders: DisplayFold
         command=job.command,
         environment=job.environment,
         mounts=tuple(mounts),
-        limits=Limits(
-            memory_mb=int(limits["memory_mb"]),
-            cpus=limits["cpus"],
-            processes=int(limits["processes"]),
-            disk_mb=int(limits["disk_mb"]),
-            log_mb=int(limits["log_mb"]),
-            time_s=limits["time_s"],
-        ),
+        limits=Limits.of_record(job.limits),
         working_dir=job.working_dir,
         uid=job.uid,
         network=job.network,
@@ -198,7 +191,6 @@ def application_job(session: Session, backstage: Backstage, folders: DisplayFold
 def display_job(session: str, lock: Lock, profile: DisplayProfile, folders: DisplayFolders) -> JobSpec:
     """The job of a display's container."""
     assert lock.image is not None, "the display's lock is committed with its image"
-    limits = _limits(_DISPLAY_RESOURCES)
     return JobSpec(
         run=RunId(session),
         image=ImageDigest(lock.image.id),
@@ -207,14 +199,7 @@ def display_job(session: str, lock: Lock, profile: DisplayProfile, folders: Disp
         command=display_command(profile),
         environment=display_environment(),
         mounts=display_mounts(folders),
-        limits=Limits(
-            memory_mb=int(limits["memory_mb"]),
-            cpus=limits["cpus"],
-            processes=int(limits["processes"]),
-            disk_mb=int(limits["disk_mb"]),
-            log_mb=int(limits["log_mb"]),
-            time_s=0,
-        ),
+        limits=Limits.of_record({**_limits(_DISPLAY_RESOURCES), "time_s": 0}),
         working_dir="/tmp",
         uid=SESSION_UID,
     )

@@ -268,7 +268,6 @@ def job_spec(plan: RunPlan, run: RunId, folders: RunFolders, sources: Mapping[st
     ]
     if plan.script is not None:
         mounts.append(Mount(source=folders.script, target=SCRIPT))
-    limits = plan.job.limits
     return JobSpec(
         run=run,
         image=plan.image,
@@ -277,14 +276,7 @@ def job_spec(plan: RunPlan, run: RunId, folders: RunFolders, sources: Mapping[st
         command=plan.job.command,
         environment=plan.job.environment,
         mounts=tuple(mounts),
-        limits=Limits(
-            memory_mb=int(limits["memory_mb"]),
-            cpus=limits["cpus"],
-            processes=int(limits["processes"]),
-            disk_mb=int(limits["disk_mb"]),
-            log_mb=int(limits["log_mb"]),
-            time_s=limits["time_s"],
-        ),
+        limits=Limits.of_record(plan.job.limits),
         working_dir=plan.job.working_dir,
         uid=plan.job.uid,
         network=plan.job.network,

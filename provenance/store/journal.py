@@ -24,6 +24,7 @@ from provenance.record import format_time, parse_time
 from provenance.store.errors import StoreDamaged
 from provenance.store.ids import is_run_id
 from provenance.store.rows import Dataset, JudgedRun
+from provenance.vault_files import sync_folder
 
 FORMAT = 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -207,14 +208,14 @@ def _write_new(path: Path, entry: Mapping[str, object]) -> bool:
             os.link(aside, path)
     except FileExistsError:
         return False
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
 def _write_over(path: Path, entry: Mapping[str, object]) -> None:
     with _written_aside(path, entry) as aside:
         aside.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -242,11 +243,3 @@ def _write_synced(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,9 +12,8 @@ from fastapi import APIRouter, Path
 
 from instantiator import __version__
 from instantiator.atomic import replace_text
-from instantiator.doctor import judge_recipe, probe_host
+from instantiator.doctor import judge_all, probe_host
 from instantiator.progress import megabytes, step
-from instantiator.recipe.load import find_recipes, load_recipe
 from instantiator.web.api import models, models_service, views
 from instantiator.web.api.asking import OPERATES, READS, Operator, PortalOf, Reader
 from instantiator.web.api.problems import problems
@@ -90,8 +89,7 @@ def get_doctor(portal: PortalOf) -> models_service.DoctorView:
     except ThawError as error:
         engine, problem = None, error.message
     facts = probe_host(engine, home=bench.settings.home, engine_problem=problem)
-    recipes = [load_recipe(folder) for folder in find_recipes(bench.settings.recipes_dir)]
-    judged = {recipe.id: judge_recipe(recipe, facts) for recipe in recipes}
+    judged = judge_all(facts, bench.settings.recipes_dir)
     host = to_json({**asdict(facts), "home": str(facts.home)})
     assert isinstance(host, dict)  # of a mapping, to_json makes nothing else
     return models_service.DoctorView(
